@@ -1,0 +1,28 @@
+# Every target works on a fresh clone; `make` alone lists them.
+GO       ?= go
+FUZZTIME ?= 60s
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint fuzz
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/    make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+setup: ## install what is needed (Debian); silent when all is there
+	@scripts/setup
+
+demo: setup ## load SQLite as function-modules, run a workload in it, print figures
+	@$(GO) run ./examples/sqlite
+
+test: setup ## vet and run all tests
+	$(GO) vet ./... && $(GO) test ./...
+
+bench: setup ## print load, call and memory figures of this machine
+	@$(GO) run ./bench
+
+lint: setup ## gofmt and vet
+	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+
+fuzz: setup ## run each fuzz target for FUZZTIME (default 60s)
+	@FUZZTIME=$(FUZZTIME) scripts/fuzz

@@ -1,0 +1,45 @@
+// Command bench prints livejit's figures on this machine, next to what they are to be
+// compared with, measured in the same run: compare the ratios, machines differ.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+)
+
+func main() {
+	functions := flag.Int("functions", 100000, "functions of the large module")
+	rounds := flag.Int("rounds", 5, "times each load is measured; medians are printed")
+	flag.Parse()
+	ctx := context.Background()
+	for _, part := range []func() error{
+		func() error { return loadSQLite(ctx, *rounds) },
+		func() error { return loadLarge(ctx, *functions) },
+		func() error { return calls(ctx) },
+		func() error { return lifetimes(200) },
+	} {
+		if err := part(); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %+v\n", err)
+			os.Exit(1)
+		}
+	}
+}
+
+// median of durations.
+func median(d []time.Duration) time.Duration {
+	s := slices.Clone(d)
+	slices.Sort(s)
+	return s[len(s)/2]
+}
+
+func title(text string) { fmt.Printf("\n%s\n", text) }
+
+func line(what string, format string, a ...any) {
+	fmt.Printf("  %-46s %s\n", what, fmt.Sprintf(format, a...))
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

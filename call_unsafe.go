@@ -1,0 +1,9 @@
+package livejit
+
+import "unsafe"
+
+// nativePointer makes a Go pointer of an address that native code gave.
+func nativePointer(address uint64) unsafe.Pointer {
+	p := uintptr(address)
+	return *(*unsafe.Pointer)(unsafe.Pointer(&p))
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"livejit"
+	"livejit/clang"
+)
+
+const runUsage = `livejit run loads files as one program, each function on its own, and runs it.
+
+Usage: livejit run [options] FILE... [-- ARG...]
+
+FILE is C or C++ (.c .cc .cpp .cxx), LLVM IR (.ll) or bitcode (.bc), an object (.o) or an
+archive (.a), whose members are loaded as they are needed. C and C++ are compiled with
+clang 22. ARGs are the program's. The exit status is the program's.
+
+    -O0 -O1 -O2 -O3   how hard to optimise (default -O0); functions are never inlined into
+                      each other
+    -l LIB            make the symbols of a shared library or archive visible, as a linker does
+    -L DIR            also look for libraries in DIR
+    --cflags "FLAGS"  flags for clang
+    --entry NAME      function to call instead of main
+    --stats           print one JSON object about what was loaded to standard error at exit
+`
+
+// runOptions is the command line of livejit run.
+type runOptions struct {
+	optLevel int
+	libs     []string
+	libDirs  []string
+	cflags   []string
+	entry    string
+	stats    bool
+	files    []string
+	args     []string
+}
+
+// parseRun reads the command line. Options and files may be mixed; all after -- is the
+// program's.
+func parseRun(args []string) (*runOptions, error) {
+	o := &runOptions{entry: "main"}
+	wrong := func(format string, a ...any) error { return &usageError{"run", fmt.Sprintf(format, a...)} }
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		if arg == "--" {
+			o.args = args
+			break
+		}
+		if len(arg) < 2 || arg[0] != '-' {
+			o.files = append(o.files, arg)
+			continue
+		}
+		name, value, attached := splitOption(arg)
+		take := func() (string, error) {
+			if attached {
+				return value, nil
+			}
+			if len(args) == 0 {
+				return "", wrong("option %s needs a value", name)
+			}
+			value, args = args[0], args[1:]
+			return value, nil
+		}
+		var err error
+		switch name {
+		case "-O0", "-O1", "-O2", "-O3":
+			o.optLevel = int(name[2] - '0')
+		case "-l":
+			value, err = take()
+			o.libs = append(o.libs, value)
+		case "-L":
+			value, err = take()
+			o.libDirs = append(o.libDirs, value)
+		case "--cflags":
+			if value, err = take(); err == nil {
+				var flags []string
+				flags, err = splitWords(value)
+				o.cflags = append(o.cflags, flags...)
+			}
+		case "--entry":
+			o.entry, err = take()
+		case "--stats":
+			o.stats = true
+		default:
+			return nil, wrong("unknown option %s", arg)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(o.files) == 0 {
+		return nil, wrong("no FILE given")
+	}
+	return o, nil
+}
+
+// splitOption takes -lm, -L/dir and --name=value apart.
+func splitOption(arg string) (name, value string, attached bool) {
+	if strings.HasPrefix(arg, "--") {
+		return strings.Cut(arg, "=")
+	}
+	if prefix := arg[:2]; (prefix == "-l" || prefix == "-L") && len(arg) > 2 {
+		return prefix, arg[2:], true
+	}
+	if strings.HasPrefix(arg, "-entry") || strings.HasPrefix(arg, "-stats") || strings.HasPrefix(arg, "-cflags") {
+		return strings.Cut("-"+arg, "=")
+	}
+	return arg, "", false
+}
+
+// splitWords splits flags at spaces; quotes and backslashes protect spaces as in a shell.
+func splitWords(s string) ([]string, error) {
+	var words []string
+	var word strings.Builder
+	inWord, quote, escaped := false, rune(0), false
+	for _, r := range s {
+		switch {
+		case escaped:
+			word.WriteRune(r)
+			escaped = false
+		case r == '\\' && quote != '\'':
+			escaped, inWord = true, true
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			} else {
+				word.WriteRune(r)
+			}
+		case r == '"' || r == '\'':
+			quote, inWord = r, true
+		case unicode.IsSpace(r):
+			if inWord {
+				words = append(words, word.String())
+				word.Reset()
+			}
+			inWord = false
+		default:
+			word.WriteRune(r)
+			inWord = true
+		}
+	}
+	if quote != 0 || escaped {
+		return nil, &usageError{"run", "unfinished quotation in " + strconv.Quote(s)}
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	return words, nil
+}
+
+// run is the verb.
+func run(args []string) (int, error) {
+	o, err := parseRun(args)
+	if err != nil {
+		return 2, err
+	}
+	options := []livejit.Option{livejit.WithOptLevel(o.optLevel), livejit.WithArgs(append([]string{o.files[0]}, o.args...)...)}
+	for _, dir := range o.libDirs {
+		options = append(options, livejit.WithLibraryDir(dir))
+	}
+	for _, lib := range o.libs {
+		options = append(options, livejit.WithLibrary(lib))
+	}
+	eng, err := livejit.New(options...)
+	if err != nil {
+		return 1, err
+	}
+	ctx := context.Background()
+	m, err := eng.Add(ctx, o.sources()...)
+	if err != nil {
+		return 1, errors.Join(err, eng.Close())
+	}
+	if o.stats {
+		if err := livejit.OnExit(func() { printStats(eng, m) }); err != nil {
+			return 1, err
+		}
+	}
+	status, err := eng.Main(ctx, o.entry)
+	if err != nil {
+		return 1, err
+	}
+	livejit.Exit(status) // as C does when main returns: handlers run and stdio is flushed
+	return status, nil
+}
+
+// sources makes a source of each file.
+func (o *runOptions) sources() []livejit.Source {
+	front := clang.Options{OptLevel: o.optLevel, Flags: o.cflags, Warnings: func(text string) { fmt.Fprint(os.Stderr, text) }}
+	var list []livejit.Source
+	for _, f := range o.files {
+		if clang.IsFile(f) {
+			list = append(list, clang.File(f, front))
+		} else {
+			list = append(list, livejit.File(f))
+		}
+	}
+	return list
+}
+
+// printStats prints the object of --stats.
+func printStats(eng *livejit.Engine, m *livejit.Module) {
+	out := struct {
+		Engine livejit.Stats       `json:"engine"`
+		Module livejit.ModuleStats `json:"module"`
+	}{eng.Stats(), m.Stats()}
+	text, err := json.Marshal(out)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "livejit: statistics: %v\n", err)
+		return
+	}
+	fmt.Fprintf(os.Stderr, "%s\n", text)
+}
+
+// isDiagnostic says whether an error's own text says where it belongs.
+func isDiagnostic(err error) bool {
+	var compile *livejit.CompileError
+	var format *livejit.FormatError
+	return errors.As(err, &compile) || errors.As(err, &format)
+}

@@ -1,0 +1,257 @@
+package livejit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"livejit/internal/codegen"
+	"livejit/internal/epoch"
+	"livejit/internal/hostsym"
+	"livejit/internal/stubtable"
+	"livejit/internal/symtab"
+	"livejit/internal/unwind"
+)
+
+// Engine holds running native code: what was loaded, its symbols and its memory. Its
+// methods are safe for concurrent use, also from Go functions that native code calls.
+type Engine struct {
+	config    config
+	memory    *countedMemory
+	stubs     *stubtable.Table
+	region    *unwind.Region
+	compiler  *codegen.LLVM
+	gate      epoch.Gate
+	arguments Span // argv of the program
+
+	mu        sync.Mutex // guards all below; see the lock order in the package comment
+	closed    bool
+	table     *symtab.Table
+	modules   []*Module // in the order of loading
+	archives  []*archiveFile
+	libraries []*hostsym.Library
+	defined   map[string]*hostFunction
+	pieces    []*piece // by identifier, the number in the headers of code; 0 is not used
+	freeIDs   []uint32
+
+	open atomic.Bool // !closed, for entries
+}
+
+// New makes an engine for this machine's architecture. Without options it does not
+// optimise and reserves 1 GiB of address space. Close must be called to give it back.
+func New(options ...Option) (*Engine, error) {
+	c := config{}
+	for _, o := range options {
+		if err := o(&c); err != nil {
+			return nil, err
+		}
+	}
+	e := &Engine{config: c, table: symtab.New(), defined: make(map[string]*hostFunction), pieces: make([]*piece, 1)}
+	if err := e.start(); err != nil {
+		return nil, errors.Join(err, e.giveBack())
+	}
+	e.open.Store(true)
+	return e, nil
+}
+
+// start acquires what the engine owns. giveBack undoes it, also when it failed half-way.
+func (e *Engine) start() (err error) {
+	m := e.config.memory
+	if m == nil {
+		if m, err = NewMemoryManager(e.config.arenaSize); err != nil {
+			return fmt.Errorf("livejit: reserve memory: %w", err)
+		}
+	}
+	e.memory = &countedMemory{MemoryManager: m}
+	lo, hi := m.Range()
+	if hi <= lo || hi-lo > 2<<30 || lo%unwind.Granule != 0 || hi%unwind.Granule != 0 {
+		return fmt.Errorf("livejit: memory manager's range %#x-%#x is not 16-aligned and between 1 byte and 2 GiB", lo, hi)
+	}
+	if e.region, err = unwind.NewRegion(lo, hi); err != nil {
+		return fmt.Errorf("livejit: unwind region: %w", err)
+	}
+	if e.stubs, err = stubtable.New(stubMemory{e.memory}); err != nil {
+		return fmt.Errorf("livejit: stub table: %w", err)
+	}
+	if e.compiler, err = codegen.NewLLVM(codegen.Options{OptLevel: e.config.optLevel, CPU: e.config.cpu}); err != nil {
+		return err
+	}
+	if err := e.placeArguments(); err != nil {
+		return err
+	}
+	for _, name := range e.config.libraries {
+		if err := e.addLibrary(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addLibrary opens what WithLibrary names.
+func (e *Engine) addLibrary(name string) error {
+	path, isArchive, err := hostsym.FindLibrary(name, e.config.libraryDirs)
+	if err != nil {
+		return err
+	}
+	if isArchive {
+		src, err := File(path).load(context.Background())
+		if err != nil {
+			return err
+		}
+		a, err := readArchive(src)
+		if err != nil {
+			return err
+		}
+		e.archives = append(e.archives, a)
+		return nil
+	}
+	lib, err := hostsym.Open(path)
+	if err != nil {
+		return err
+	}
+	e.libraries = append(e.libraries, lib)
+	return nil
+}
+
+// Add loads sources as one module: it compiles, links and publishes them and runs their
+// constructors. Names are resolved as a linker does, first among the sources themselves,
+// then in what is loaded and defined already, in archives, in the engine's libraries and in
+// the process. Functions of the sources are placed one by one, each behind a stub.
+//
+// It is all or nothing: after an error (*CompileError, *FormatError, *UndefinedError,
+// *DuplicateError, *RelocationError, *MemoryError, joined where there are several) the
+// engine is as it was. Compiling happens before the engine is locked.
+func (e *Engine) Add(ctx context.Context, sources ...Source) (*Module, error) {
+	if len(sources) == 0 {
+		return nil, errors.New("livejit: Add without a source")
+	}
+	l := &load{engine: e, module: &Module{engine: e, name: sources[0].name}}
+	defer l.discard()
+	start := time.Now()
+	if err := l.compile(ctx, sources); err != nil {
+		return nil, err
+	}
+	compiled := time.Now()
+	if err := l.link(ctx); err != nil {
+		return nil, err
+	}
+	l.module.stats.LoadDuration.Link = time.Since(compiled)
+	l.module.stats.LoadDuration.Total = time.Since(start)
+	if err := l.module.construct(); err != nil {
+		return nil, errors.Join(err, l.module.Close())
+	}
+	return l.module, nil
+}
+
+// Function returns the function called name, or nil. Functions that are local to a module
+// are found with Module.Function.
+func (e *Engine) Function(name string) *Function {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.table.Lookup(name)
+	if s == nil || s.Kind != symtab.Func {
+		return nil
+	}
+	return &Function{engine: e, symbol: s}
+}
+
+// whyNotFound says why Function returned nil.
+func (e *Engine) whyNotFound(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return ErrClosed
+	}
+	if s := e.table.Lookup(name); s != nil {
+		return fmt.Errorf("%s is not a loaded function: %w", name, ErrNotFound)
+	}
+	return fmt.Errorf("no function of that name is loaded: %w", ErrNotFound)
+}
+
+// Modules returns what is loaded, in the order of loading.
+func (e *Engine) Modules() []*Module {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]*Module(nil), e.modules...)
+}
+
+// Close runs the destructors and exit handlers of everything loaded, the last loaded first,
+// and gives back everything: code, data, names, unwind tables, libraries, callbacks. It
+// refuses with an *InUseError while calls are inside native code; threads that native code
+// started must have ended. Afterwards every method returns ErrClosed, and so does every
+// bound function. Closing again does nothing.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	if n := e.gate.Inside(); n != 0 {
+		e.mu.Unlock()
+		return &InUseError{Name: "engine", Running: n}
+	}
+	modules := append([]*Module(nil), e.modules...)
+	e.mu.Unlock()
+
+	var errs []error
+	for i := len(modules) - 1; i >= 0; i-- {
+		errs = append(errs, modules[i].destruct()) // native code runs: not under the lock
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil
+	}
+	inside := e.gate.Exclusive(func() {
+		e.closed = true
+		e.open.Store(false)
+		errs = append(errs, e.giveBack())
+	})
+	if inside != 0 {
+		errs = append(errs, &InUseError{Name: "engine", Running: inside})
+	}
+	return errors.Join(errs...)
+}
+
+// giveBack frees everything the engine owns. No native code is running.
+func (e *Engine) giveBack() error {
+	var errs []error
+	for i := len(e.modules) - 1; i >= 0; i-- {
+		errs = append(errs, e.modules[i].free())
+	}
+	e.modules = nil
+	for name, h := range e.defined {
+		e.releaseSymbol(h.symbol)
+		errs = append(errs, h.release(e.memory))
+		delete(e.defined, name)
+	}
+	for _, lib := range e.libraries {
+		errs = append(errs, lib.Close())
+	}
+	e.libraries, e.archives = nil, nil
+	if e.compiler != nil {
+		e.compiler.Close()
+	}
+	if e.stubs != nil {
+		errs = append(errs, e.stubs.Close())
+	}
+	if e.region != nil {
+		errs = append(errs, e.region.Close())
+	}
+	if e.arguments.Size != 0 {
+		errs = append(errs, e.memory.Free(e.arguments))
+	}
+	if e.memory != nil {
+		errs = append(errs, e.memory.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// reach is the size of the range that holds all memory.
+func (e *Engine) reach() uint64 {
+	lo, hi := e.memory.Range()
+	return hi - lo
+}

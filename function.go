@@ -1,0 +1,63 @@
+package livejit
+
+import (
+	"livejit/internal/stubtable"
+	"livejit/internal/symtab"
+)
+
+// Function is a native function of a module. It stays valid as a value after its module is
+// closed; calls then return a *DeletedError.
+type Function struct {
+	engine *Engine
+	symbol *symtab.Symbol
+}
+
+// Name returns the function's symbol name.
+func (f *Function) Name() string { return f.symbol.Name }
+
+// Type returns the function's IR type, such as "i64 (i64, ptr)", or "" if it came from an
+// object file.
+func (f *Function) Type() string {
+	if s := f.signature(); s != nil {
+		return s.text
+	}
+	return ""
+}
+
+// Addr returns the function's address, that of its stub: as native code sees it, the same
+// for the function's whole life. It is 0 once the function is deleted.
+func (f *Function) Addr() uintptr {
+	f.engine.mu.Lock()
+	defer f.engine.mu.Unlock()
+	return uintptr(f.symbol.Stub)
+}
+
+// Module returns the module that defines the function.
+func (f *Function) Module() *Module { return f.symbol.Owner.(*Module) }
+
+// Size returns the size of the function's machine code in bytes.
+func (f *Function) Size() int { return int(f.symbol.Size) }
+
+// signature returns the function's IR type, nil if unknown.
+func (f *Function) signature() *signature {
+	m := f.Module()
+	if f.symbol.Type < 0 {
+		return nil
+	}
+	return m.signatures[f.symbol.Type]
+}
+
+// entry returns the address to enter at. The caller is inside the engine's gate, so what
+// it returns stays valid for the call.
+func (f *Function) entry() (uint64, error) {
+	if !f.engine.open.Load() {
+		return 0, ErrClosed
+	}
+	stub := f.symbol.Stub
+	if stub == 0 {
+		return 0, &DeletedError{Name: f.symbol.Name}
+	}
+	return stub, nil
+}
+
+func stubOf(s *symtab.Symbol) stubtable.Stub { return stubtable.Stub{Addr: s.Stub, Slot: s.Slot} }

@@ -1,0 +1,95 @@
+package llvm
+
+// GlobalKind is what a global value is.
+type GlobalKind uint8
+
+const (
+	Function GlobalKind = iota
+	Variable
+	Alias
+	IFunc
+)
+
+func (k GlobalKind) String() string {
+	return [...]string{"function", "variable", "alias", "ifunc"}[k&3]
+}
+
+// Linkage as in LLVM's language reference, in its order.
+type Linkage uint8
+
+const (
+	External Linkage = iota
+	AvailableExternally
+	LinkOnceAny
+	LinkOnceODR
+	WeakAny
+	WeakODR
+	Appending
+	Internal
+	Private
+	ExternalWeak
+	Common
+)
+
+var linkageNames = [...]string{"external", "available_externally", "linkonce", "linkonce_odr", "weak", "weak_odr",
+	"appending", "internal", "private", "extern_weak", "common"}
+
+func (l Linkage) String() string {
+	if int(l) < len(linkageNames) {
+		return linkageNames[l]
+	}
+	return "linkage?"
+}
+
+// Visibility of a symbol.
+type Visibility uint8
+
+const (
+	DefaultVisibility Visibility = iota
+	Hidden
+	Protected
+)
+
+// PrepareOptions of Module.Prepare.
+type PrepareOptions struct {
+	// StaticSuffix is appended to the names of local functions and variables
+	// (those that become visible to the linker); "" leaves the names alone,
+	// which are unique in a module.
+	StaticSuffix string
+}
+
+// Summary lists the global values of a prepared module. Intrinsics, LLVM's own
+// variables (llvm.used, llvm.global_ctors) and constants that stay private
+// to the functions using them are not in it.
+type Summary struct {
+	Functions []Global // in module order
+	Variables []Global
+	Aliases   []Global
+	IFuncs    []Global
+	ModuleAsm bool // the module has module-level assembly
+	Ctors     int  // entries of llvm.global_ctors
+	Dtors     int  // entries of llvm.global_dtors
+}
+
+// Global describes one global value. Linkage and Visibility are those the front
+// end gave, before Prepare changed them.
+type Global struct {
+	Name         string // symbol name in the object
+	Kind         GlobalKind
+	Linkage      Linkage
+	Visibility   Visibility
+	Local        bool // was internal, private or unnamed: its key is (module, Name)
+	Defined      bool // has a body or initialiser here that Emit will put out
+	ThreadLocal  bool
+	Constant     bool       // variable: constant
+	AlwaysInline bool       // always_inline; a helper that only lives inside its users is !Defined
+	UnnamedAddr  bool       // its address is not significant
+	Comdat       string     // name of its comdat, "" for none
+	Section      string     // explicit section, "" for none
+	Aliasee      string     // alias: name of the object it stands for; ifunc: its resolver
+	AliaseeOff   int64      // alias: bytes into Aliasee
+	Type         string     // structural text: value type of a variable or alias, function type
+	Size         uint64     // variable: bytes; 0 otherwise
+	Align        uint32     // explicit alignment, bytes; 0: none
+	Signature    *Signature // functions, ifuncs, and aliases of functions; shared between equal ones: read only
+}

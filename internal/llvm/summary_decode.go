@@ -1,0 +1,93 @@
+package llvm
+
+// decodeSummary reads what summary.cpp wrote; the layout is described there.
+func decodeSummary(b []byte) *Summary {
+	r := newReader(b)
+	types := make([]Type, r.u32())
+	signatures := make([]Signature, r.u32())
+	n := int(r.u32())
+	s := &Summary{Ctors: int(r.u32()), Dtors: int(r.u32()), ModuleAsm: r.u32() != 0}
+	for i := range types {
+		types[i] = r.typ(types)
+	}
+	for i := range signatures {
+		signatures[i] = r.signature(types)
+	}
+	globals := make([]Global, n)
+	for i := range globals {
+		r.global(&globals[i], types, signatures)
+	}
+	s.Functions, globals = takeKind(globals, Function)
+	s.Variables, globals = takeKind(globals, Variable)
+	s.Aliases, globals = takeKind(globals, Alias)
+	s.IFuncs, _ = takeKind(globals, IFunc)
+	return s
+}
+
+// takeKind splits the leading globals of kind k off: the writer orders by kind.
+func takeKind(g []Global, k GlobalKind) (taken, rest []Global) {
+	n := 0
+	for n < len(g) && g[n].Kind == k {
+		n++
+	}
+	return g[:n:n], g[n:]
+}
+
+func (r *reader) typ(earlier []Type) Type {
+	t := Type{Kind: TypeKind(r.u32()), Bits: r.u32(), Count: r.u64(), Size: r.u64(), Align: r.u32()}
+	if n := int(r.u32()); n > 0 {
+		t.Elems = make([]Type, n)
+		for i := range t.Elems {
+			t.Elems[i] = earlier[r.u32()]
+		}
+	}
+	t.Text = r.str()
+	return t
+}
+
+func (r *reader) signature(types []Type) Signature {
+	s := Signature{Ret: types[r.u32()], RetAttrs: ABIAttr(r.u32()), Variadic: r.u32() != 0, CallingConv: r.u32()}
+	n := int(r.u32())
+	if n > 0 {
+		s.Params = make([]Type, n)
+	}
+	for i := range n {
+		s.Params[i] = types[r.u32()]
+		a := ParamAttr{Flags: ABIAttr(r.u32()), Align: r.u32()}
+		if p := r.u32(); p != 0 {
+			a.Type = &types[p-1]
+		}
+		if a != (ParamAttr{}) {
+			if s.Attrs == nil {
+				s.Attrs = make([]ParamAttr, n)
+			}
+			s.Attrs[i] = a
+		}
+	}
+	s.Text = r.str()
+	return s
+}
+
+func (r *reader) global(g *Global, types []Type, signatures []Signature) {
+	const (
+		local = 1 << iota
+		defined
+		threadLocal
+		constant
+		alwaysInline
+		unnamedAddr
+	)
+	g.Kind, g.Linkage, g.Visibility = GlobalKind(r.u32()), Linkage(r.u32()), Visibility(r.u32())
+	f := r.u32()
+	g.Local, g.Defined, g.ThreadLocal = f&local != 0, f&defined != 0, f&threadLocal != 0
+	g.Constant, g.AlwaysInline, g.UnnamedAddr = f&constant != 0, f&alwaysInline != 0, f&unnamedAddr != 0
+	t := r.u32()
+	if sig := r.u32(); sig != 0 {
+		g.Signature = &signatures[sig-1]
+		g.Type = g.Signature.Text
+	} else {
+		g.Type = types[t].Text
+	}
+	g.Align, g.Size, g.AliaseeOff = r.u32(), r.u64(), int64(r.u64())
+	g.Name, g.Comdat, g.Section, g.Aliasee = r.str(), r.str(), r.str(), r.str()
+}

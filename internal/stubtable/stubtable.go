@@ -1,0 +1,220 @@
+// Package stubtable hands out stubs: 16 bytes of code each that jump through a
+// pointer slot. A stub's address is a function's address for as long as the
+// function exists; replacing the function is one 8-byte store to the slot.
+//
+// Stubs live in pages of 256, each with a page of slots beside the program's data.
+// Which slot a stub reads is fixed when the page is made, so that a page of code is
+// written once and never again.
+//
+// # Traps
+//
+// Behind the jump, each stub ends in an instruction that faults (x86-64: ud2 at
+// offset 8; aarch64: brk at offset 12). The slot of a stub that leads nowhere
+// holds the address of that instruction of its own stub. Whether the stub was called or
+// the slot was read (`call *slot(%rip)`), the fault's program counter lies in
+// the stub and so says which one it was: no register and no memory is needed, and a
+// signal handler may decide it:
+//
+//   - the program counter lies in the arena, at the trap's offset from a multiple of 16;
+//   - the bytes there are the stub's code (its encoding is fixed), and the
+//     slot it names holds the program counter, or has been redirected since;
+//   - the return address of the call is on top of the stack (x86-64) or in x30
+//     (aarch64), for no instruction of the stub touches either.
+//
+// At, which takes a lock, then tells the stub in ordinary code after the landing.
+//
+// # Invariants
+//
+//   - a stub on the free list has its trap in its slot;
+//   - stubs are reused in the order in which they were freed, after those that never
+//     were used, so that a call through a stale pointer traps for as long as can be;
+//   - an empty page is kept until more than an eighth of all pages, and more than one, are empty.
+//
+// Locks: Table.mu guards the pages and the free list. The Memory's own locks are
+// taken under it. Redirect and Target take no lock.
+package stubtable
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+
+	"livejit/internal/codearena"
+)
+
+// StubSize is the number of bytes of a stub, and its alignment.
+const StubSize = 16
+
+// SlotSize is the number of bytes of a slot, and its alignment.
+const SlotSize = 8
+
+// pageStubs is the number of stubs made at once.
+const pageStubs = 256
+
+// Memory is where stubs and slots come from: a *codearena.Arena. Every span of it must be
+// within 2 GiB of every other.
+type Memory interface {
+	Allocate(codearena.Request) (codearena.Span, error)
+	Write(s codearena.Span, off uint64, b []byte) error
+	Free(codearena.Span) error
+}
+
+// Stub is one stub: the address of its code and of its pointer slot.
+type Stub struct{ Addr, Slot uint64 }
+
+// Table hands out stubs. It is safe for concurrent use.
+type Table struct {
+	memory Memory
+	enc    *encoding
+
+	mu     sync.Mutex
+	pages  []page            // indexed by the page number in a free list entry
+	gaps   []uint32          // numbers of pages that were given back
+	byAddr map[uint64]uint32 // address of the first stub → page number
+	free   queue
+	live   int // stubs handed out
+	empty  int // pages without a live stub
+	closed bool
+	failed error // what the Memory said when it refused to take a page back
+}
+
+// A page is 256 stubs with their slots.
+type page struct {
+	stubs, slots codearena.Span // stubs.Size is 0 in a gap
+	inUse        [pageStubs / 64]uint64
+	live         int
+}
+
+// New returns an empty table for the machine this program runs on; *MachineError if
+// there is no stub for it. It takes memory with the first stub.
+func New(m Memory) (*Table, error) { return newFor(m, runtime.GOARCH) }
+
+func newFor(m Memory, arch string) (*Table, error) {
+	enc, ok := encodings[arch]
+	if !ok {
+		return nil, &MachineError{Arch: arch}
+	}
+	return &Table{memory: m, enc: enc, byAddr: map[uint64]uint32{}}, nil
+}
+
+// Alloc hands out a stub that traps until it is redirected. Errors: those of the
+// Memory, *DistanceError, ErrClosed.
+func (t *Table) Alloc() (Stub, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return Stub{}, ErrClosed
+	}
+	if t.free.len() == 0 {
+		if err := t.addPage(); err != nil {
+			return Stub{}, fmt.Errorf("stubtable: add a page of stubs: %w", err)
+		}
+	}
+	number, i := unpack(t.free.pop())
+	p := &t.pages[number]
+	if p.live == 0 {
+		t.empty--
+	}
+	p.live++
+	t.live++
+	p.inUse[i/64] |= 1 << (i % 64)
+	return p.stub(i), nil
+}
+
+// Free takes a stub back: from now on, and until it is handed out and redirected
+// again, calling it traps. Nobody may redirect it any more. A stub that is not
+// live is an error of the program and panics. If the Memory refuses to take an
+// empty page back, Close tells.
+func (t *Table) Free(s Stub) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
+	number, i, ok := t.find(s.Addr)
+	if !ok || t.pages[number].stub(i) != s {
+		panic(fmt.Sprintf("BUG: stubtable: free of %#x (slot %#x), which is not a live stub", s.Addr, s.Slot))
+	}
+	p := &t.pages[number]
+	t.Redirect(s, t.Trap(s))
+	p.inUse[i/64] &^= 1 << (i % 64)
+	p.live--
+	t.live--
+	t.free.push(pack(number, i))
+	if p.live > 0 {
+		return
+	}
+	t.empty++
+	if t.empty > 1 && t.empty*8 > len(t.byAddr) {
+		t.releaseEmpty(1)
+	}
+}
+
+// Redirect makes the stub lead to target. It is one store of 8 bytes with release
+// order: a thread that arrives at target sees all that was written before the call.
+// Stubs that call and threads that redirect need no other agreement.
+func (t *Table) Redirect(s Stub, target uint64) { storeRelease(s.Slot, target) }
+
+// Target returns where the stub leads.
+func (t *Table) Target(s Stub) uint64 { return loadAcquire(s.Slot) }
+
+// Trap returns the address of the stub's own trap: redirected there, a call of the stub
+// faults with exactly that program counter.
+func (t *Table) Trap(s Stub) uint64 { return s.Addr + t.enc.trap }
+
+// At returns the live stub whose code contains pc; false if none does.
+func (t *Table) At(pc uint64) (Stub, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	number, i, ok := t.find(pc)
+	if !ok {
+		return Stub{}, false
+	}
+	return t.pages[number].stub(i), true
+}
+
+// find is the page and place of the live stub whose code contains pc. The caller holds t.mu.
+func (t *Table) find(pc uint64) (number, i uint32, ok bool) {
+	const size = pageStubs * StubSize
+	number, ok = t.byAddr[pc&^(size-1)]
+	if !ok {
+		return 0, 0, false
+	}
+	i = uint32(pc % size / StubSize)
+	return number, i, t.pages[number].inUse[i/64]&(1<<(i%64)) != 0
+}
+
+// Stats is the account of a table.
+type Stats struct {
+	Live  int // stubs handed out
+	Free  int // stubs that a page has room for
+	Pages int
+}
+
+// Stats reads the account.
+func (t *Table) Stats() Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Stats{Live: t.live, Free: t.free.len(), Pages: len(t.byAddr)}
+}
+
+// Close gives all pages back, those with live stubs too: nothing may call them any
+// more. The error is what the Memory said to this, or to a Free before. A second
+// Close does nothing.
+func (t *Table) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
+	t.closed = true
+	for i := range t.pages {
+		t.pages[i].live, t.pages[i].inUse = 0, [pageStubs / 64]uint64{}
+	}
+	t.empty, t.live = len(t.byAddr), 0
+	t.releaseEmpty(0)
+	if t.failed != nil {
+		return fmt.Errorf("stubtable: give pages back: %w", t.failed)
+	}
+	return nil
+}

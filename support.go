@@ -1,0 +1,122 @@
+package livejit
+
+import (
+	"fmt"
+
+	"livejit/internal/crt"
+	"livejit/internal/symtab"
+)
+
+// crtSymbols are names that loaded code gets from the engine's run-time support rather
+// than from the process.
+var crtSymbols = crt.Symbols()
+
+// Names that mean something else in every module. Those of libc_nonshared.a lack the
+// argument that would say which module calls; an exit handler must run at its module's
+// close.
+var moduleSymbols = map[string]bool{"__dso_handle": true, "atexit": true, "on_exit": true, "at_quick_exit": true, "pthread_atfork": true}
+
+func isModuleSymbol(name string) bool { return moduleSymbols[name] }
+
+// exitSupport is a module's exit handlers with the thunks by which its code registers them.
+type exitSupport struct {
+	dso     *crt.DSO
+	thunks  Span
+	symbols map[string]*symtab.Symbol
+}
+
+// exits returns the module's exit handlers, made at first use.
+func (m *Module) exits() (*exitSupport, error) {
+	if m.exit != nil {
+		return m.exit, nil
+	}
+	dso, err := crt.NewDSO(m.name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: exit handlers: %w", m.name, err)
+	}
+	m.exit = &exitSupport{dso: dso, symbols: make(map[string]*symtab.Symbol)}
+	return m.exit, nil
+}
+
+// moduleSymbol returns what a module symbol means in this load's module. It is owned by the
+// module, not entered into the table.
+func (l *load) moduleSymbol(name string) (*symtab.Symbol, error) {
+	e, m := l.engine, l.module
+	x, err := m.exits()
+	if err != nil {
+		return nil, err
+	}
+	if s := x.symbols[name]; s != nil {
+		return s, nil
+	}
+	s := &symtab.Symbol{Name: name, Owner: m, Kind: symtab.HostData, Addr: uint64(x.dso.Handle()), Type: -1}
+	if name != "__dso_handle" {
+		if err := x.placeThunks(e, m); err != nil {
+			return nil, err
+		}
+		s.Kind = symtab.HostFunc
+		s.Addr = x.thunks.RX + uint64(thunkOrder[name]*crt.ThunkSize)
+		stub, err := e.stubs.Alloc()
+		if err != nil {
+			return nil, memoryError(m.name, name, err)
+		}
+		e.stubs.Redirect(stub, s.Addr)
+		s.Stub, s.Slot = stub.Addr, stub.Slot
+	}
+	x.symbols[name] = s
+	return s, nil
+}
+
+// thunkOrder is where each thunk lies in a module's span of them.
+var thunkOrder = map[string]int{"atexit": 0, "on_exit": 1, "at_quick_exit": 2, "pthread_atfork": 3}
+
+// placeThunks writes the module's thunks, once.
+func (x *exitSupport) placeThunks(e *Engine, m *Module) error {
+	if x.thunks.Size != 0 {
+		return nil
+	}
+	code := make([]byte, len(thunkOrder)*crt.ThunkSize)
+	for name, thunk := range x.dso.Thunks() {
+		copy(code[thunkOrder[name]*crt.ThunkSize:], thunk)
+	}
+	request := MemoryRequest{Module: m.name, Section: "exit thunks", Kind: CodeMemory, Size: uint64(len(code)), Align: 16}
+	span, err := e.memory.Allocate(request)
+	if err != nil {
+		return &MemoryError{Request: request, Err: err}
+	}
+	x.thunks = span
+	return e.memory.Write(span, 0, code)
+}
+
+// release gives back the thunks. Finalize has run, or nothing was registered.
+func (x *exitSupport) release(e *Engine) error {
+	for _, s := range x.symbols {
+		if s.Stub != 0 {
+			e.stubs.Free(stubOf(s))
+			s.Stub, s.Slot = 0, 0
+		}
+	}
+	if x.thunks.Size == 0 {
+		return nil
+	}
+	return e.memory.Free(x.thunks)
+}
+
+// reserveTLS gives a unit with thread-local variables the number its code refers to. The
+// image follows when it is fixed up.
+func (l *load) reserveTLS(u *unit) error {
+	t, err := crt.NewTLS(nil, 0, 1)
+	if err != nil {
+		return fmt.Errorf("%s: %w", u.name, err)
+	}
+	l.module.tls = append(l.module.tls, t)
+	u.tls = t
+	u.link.SetTLSModule(t.ID)
+	return nil
+}
+
+// tlsDescResolver serves the TLS descriptors of foreign objects.
+func tlsDescResolver() uint64 {
+	_, dynamic := crt.TLSDescResolvers()
+	return uint64(dynamic)
+}

@@ -1,0 +1,11 @@
+extern int common_small, common_big[100];
+extern int weak_data, strong_over_weak;
+extern int missing_weak_data __attribute__((weak));
+int missing_weak_function(void) __attribute__((weak));
+int default_or_strong(void);
+int only_weak(void);
+int hidden_value(void) __attribute__((visibility("hidden")));
+int protected_value(void) __attribute__((visibility("protected")));
+int aliased(int), alias_of(int), weak_alias_of(int) __attribute__((weak));
+extern int alias_data[4];
+int from_other(void);
