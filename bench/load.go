@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"livejit"
-	"livejit/clang"
 	"livejit/internal/csources"
 	"livejit/internal/llvm"
 )

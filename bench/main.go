@@ -13,16 +13,23 @@ import (
 
 func main() {
 	functions := flag.Int("functions", 100000, "functions of the large module")
+	only := flag.String("only", "", "measure only this: load, large, calls or engines")
 	rounds := flag.Int("rounds", 5, "times each load is measured; medians are printed")
 	flag.Parse()
 	ctx := context.Background()
-	for _, part := range []func() error{
-		func() error { return loadSQLite(ctx, *rounds) },
-		func() error { return loadLarge(ctx, *functions) },
-		func() error { return calls(ctx) },
-		func() error { return lifetimes(200) },
+	for _, part := range []struct {
+		name string
+		run  func() error
+	}{
+		{"load", func() error { return loadSQLite(ctx, *rounds) }},
+		{"large", func() error { return loadLarge(ctx, *functions) }},
+		{"calls", func() error { return calls(ctx) }},
+		{"engines", func() error { return lifetimes(200) }},
 	} {
-		if err := part(); err != nil {
+		if *only != "" && *only != part.name {
+			continue
+		}
+		if err := part.run(); err != nil {
 			fmt.Fprintf(os.Stderr, "bench: %+v\n", err)
 			os.Exit(1)
 		}

@@ -4,7 +4,7 @@
 // A pipeline (target machine, passes, output buffer) is built once for a worker and
 // reused, which halves to quarters the cost of compiling one function. An LLVM context
 // only grows, since types and constants are interned for ever, so a worker changes its
-// context after contextBudget bytes of source. A worker whose compile ended in a fatal
+// context after contextBudget bytes of source, and memory goes back to the system. A worker whose compile ended in a fatal
 // error of LLVM is thrown away.
 package codegen
 
@@ -168,6 +168,7 @@ func (c *LLVM) put(w *worker, fatal bool) {
 	if w.read > contextBudget && !fatal {
 		w.context.Close()
 		w.context, w.read = llvm.NewContext(), 0
+		llvm.Trim()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

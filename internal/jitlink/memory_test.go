@@ -3,10 +3,11 @@ package jitlink
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sort"
+	"slices"
 	"testing"
 
 	"livejit/internal/elfobj"
@@ -17,6 +18,7 @@ import (
 type fakeMemory struct {
 	next  [3]uint64
 	spans map[uint64][]byte // by address, while allocated
+	order []uint64          // of the addresses, when asked for
 	fail  int               // fails the n-th Allocate from now on, 0: none
 }
 
@@ -63,24 +65,32 @@ func (m *fakeMemory) Free(s Span) error {
 // at returns n bytes at an address.
 func (m *fakeMemory) at(t testing.TB, addr, n uint64) []byte {
 	t.Helper()
-	for base, mem := range m.spans {
-		if addr >= base && addr+n <= base+uint64(len(mem)) {
-			return mem[addr-base:][:n]
-		}
+	if base, mem := m.span(addr); mem != nil && addr+n <= base+uint64(len(mem)) {
+		return mem[addr-base:][:n]
 	}
 	t.Fatalf("%#x+%d is not in memory", addr, n)
 	return nil
 }
 
+// span finds the span that holds an address.
+func (m *fakeMemory) span(addr uint64) (base uint64, mem []byte) {
+	if len(m.order) != len(m.spans) {
+		m.order = slices.Sorted(maps.Keys(m.spans))
+	}
+	i, found := slices.BinarySearch(m.order, addr)
+	if !found {
+		i--
+	}
+	if i < 0 || addr >= m.order[i]+uint64(len(m.spans[m.order[i]])) {
+		return 0, nil
+	}
+	return m.order[i], m.spans[m.order[i]]
+}
+
 // image is everything that was written, for comparing links.
 func (m *fakeMemory) image() []byte {
-	var addrs []uint64
-	for a := range m.spans {
-		addrs = append(addrs, a)
-	}
-	sort.Slice(addrs, func(i, j int) bool { return addrs[i] < addrs[j] })
 	var b bytes.Buffer
-	for _, a := range addrs {
+	for _, a := range slices.Sorted(maps.Keys(m.spans)) {
 		fmt.Fprintf(&b, "%x:%x\n", a, m.spans[a])
 	}
 	return b.Bytes()
@@ -96,10 +106,7 @@ const (
 
 // resolver stands for the engine: it decides by name what an undefined symbol is. host_* are functions of the process, far_* its data,
 // near_* data of other graphs, fn_* functions of other graphs; weak undefined symbols stay so.
-type resolver struct {
-	g       *linkgraph.Graph
-	noStubs bool // functions of the graph get none
-}
+type resolver struct{ g *linkgraph.Graph }
 
 func (r *resolver) class(name string) byte {
 	if i := bytes.IndexByte([]byte(name), '_'); i > 0 {
@@ -129,7 +136,7 @@ func (r *resolver) mark() {
 		id := linkgraph.SymbolID(i)
 		if s.Def == linkgraph.Undefined && !s.Weak && s.Name != "" {
 			s.StubTarget = s.Type != linkgraph.TLSObject && (r.class(s.Name) == 'h' || r.class(s.Name) == 'f')
-		} else if r.g.IsFunction(id) && !r.noStubs {
+		} else if r.g.IsFunction(id) {
 			s.StubTarget = true
 		}
 	}
@@ -217,7 +224,7 @@ func link(t testing.TB, g *linkgraph.Graph) (*linked, error) {
 		return nil, err
 	}
 	m := newMemory()
-	r := &resolver{g: g}
+	r := &resolver{g}
 	r.mark()
 	if err := l.Plan(Options{Far: r.far, TLSDescResolver: descResolver}); err != nil {
 		return nil, err

@@ -63,21 +63,11 @@ func TestUnwindTables(t *testing.T) {
 				t.Errorf("only %d unwind table entries", tables)
 			}
 			lsda := l.lsda(t, "_Z7catcheri")
-			if lsda == 0 || !contains(l, lsda) {
+			if _, mem := l.m.span(lsda); lsda == 0 || mem == nil {
 				t.Errorf("catcher has LSDA %#x", lsda)
 			}
 		})
 	}
-}
-
-// contains reports whether an address was allocated.
-func contains(l *linked, addr uint64) bool {
-	for base, mem := range l.m.spans {
-		if addr >= base && addr < base+uint64(len(mem)) {
-			return true
-		}
-	}
-	return false
 }
 
 // checkHeader checks the header of a code block and its table, and returns the number of entries.
@@ -231,7 +221,7 @@ func TestAllocateFailure(t *testing.T) {
 	for n := 1; ; n++ {
 		g := build(t, object)
 		l, _ := NewLink(g)
-		r := &resolver{g: g}
+		r := &resolver{g}
 		r.mark()
 		if err := l.Plan(Options{Far: r.far}); err != nil {
 			t.Fatal(err)

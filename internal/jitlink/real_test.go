@@ -6,14 +6,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"livejit/internal/elfobj"
-	"livejit/internal/linkgraph"
 )
+
+// compiled is SQLite's object, once it was asked for.
+var compiled []byte
 
 // sqlite returns SQLite's object as livejit compiles it, or skips.
 func sqlite(t testing.TB) []byte {
 	t.Helper()
+	if compiled != nil {
+		return compiled
+	}
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/mattn/go-sqlite3").Output()
 	dir := strings.TrimSpace(string(out))
 	if err != nil || dir == "" {
@@ -37,66 +40,24 @@ func sqlite(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	compiled = data
 	return data
 }
 
+// TestSQLite links a large program and looks at a few of its pieces.
 func TestSQLite(t *testing.T) {
 	l := mustLink(t, sqlite(t))
 	t.Logf("%+v", l.Stats)
-	p := l.piece(t, "sqlite3_open")
-	t.Logf("%+v", *p)
-}
-
-func BenchmarkSQLite(b *testing.B) {
-	object := sqlite(b)
-	f, err := elfobj.Read("sqlite.o", object)
-	if err != nil {
-		b.Fatal(err)
+	if l.Stats.Pieces < 2500 || l.Stats.GOTEntries != 0 || l.Stats.Veneers != 0 {
+		t.Errorf("%+v", l.Stats)
 	}
-	run := func(b *testing.B, upTo int) {
-		b.ReportAllocs()
-		for b.Loop() {
-			g, err := linkgraph.Build(f)
-			if err != nil {
-				b.Fatal(err)
-			}
-			if upTo == 0 {
-				continue
-			}
-			l, _ := NewLink(g)
-			r := &resolver{g: g}
-			r.mark()
-			if err := l.Plan(Options{Far: r.far}); err != nil {
-				b.Fatal(err)
-			}
-			if upTo == 1 {
-				continue
-			}
-			m := benchMemory{next: [3]uint64{0x1000_0000, 0x1800_0000, 0x1c00_0000}}
-			if err := l.Allocate(&m); err != nil {
-				b.Fatal(err)
-			}
-			r.fill()
-			if err := l.FixUp(); err != nil {
-				b.Fatal(err)
-			}
-			if err := l.Write(); err != nil {
-				b.Fatal(err)
-			}
+	p := l.piece(t, "sqlite3_open")
+	if len(p.CodeStarts) != 1 || len(p.Refs) != 1 || l.Graph.SymbolName(p.Refs[0].Symbol) != "openDatabase" || p.Refs[0].Flags != RefCall {
+		t.Errorf("%+v", *p)
+	}
+	for i := range l.Pieces {
+		for _, start := range l.Pieces[i].CodeStarts {
+			checkHeader(t, l, &l.Pieces[i], start)
 		}
 	}
-	b.Run("Build", func(b *testing.B) { run(b, 0) })
-	b.Run("Plan", func(b *testing.B) { run(b, 1) })
-	b.Run("All", func(b *testing.B) { run(b, 2) })
 }
-
-// benchMemory gives out addresses only.
-type benchMemory struct{ next [3]uint64 }
-
-func (m *benchMemory) Allocate(r Request) (Span, error) {
-	addr := alignUp(m.next[r.Memory], max(r.Align, 16))
-	m.next[r.Memory] = addr + r.Size
-	return Span{Addr: addr, Size: r.Size, Memory: r.Memory}, nil
-}
-func (m *benchMemory) Write(Span, uint64, []byte) error { return nil }
-func (m *benchMemory) Free(Span) error                  { return nil }

@@ -307,3 +307,38 @@ func normalise(t *testing.T, l *linked, text string) string {
 	}
 	return strings.Join(out, "; ")
 }
+
+// TestX86MovedInstructions compares what stands in a veneer with what the assembler makes of the rewritten instruction.
+func TestX86MovedInstructions(t *testing.T) {
+	for _, c := range []struct{ insn, moved string }{
+		{"vaddps far_x(%rip), %ymm1, %ymm2", "vaddps 0(%rsi), %ymm1, %ymm2"},
+		{"vaddps far_x(%rip), %ymm9, %ymm14", "vaddps 0(%rdi), %ymm9, %ymm14"},
+		{"vaddps far_x+64(%rip), %zmm1, %zmm22", "{evex} vaddps 64(%rdi), %zmm1, %zmm22"},
+		{"vpermilps $27, far_x(%rip), %ymm3", "vpermilps $27, 0(%rsi), %ymm3"},
+		{"andn far_x(%rip), %rsi, %rdi", "andn 0(%rbx), %rsi, %rdi"},
+		{"bextr %rdi, far_x(%rip), %rsi", "bextr %rdi, 0(%rbx), %rsi"},
+		{"movq %r16, far_x(%rip)", "movq %r16, 0(%rsi)"},
+		{"imulq $70000, far_x(%rip), %rax", "imulq $70000, 0(%rsi), %rax"},
+		{"cmpb $3, far_x+1(%rip)", "cmpb $3, 1(%rsi)"},
+		{"crc32l far_x(%rip), %esi", "crc32l 0(%rdi), %esi"},
+		{"pinsrw $5, far_x(%rip), %xmm12", "pinsrw $5, 0(%rsi), %xmm12"},
+		{"fldt far_x(%rip)", "fldt 0(%rsi)"},
+		{"lock cmpxchg16b far_x(%rip)", "lock cmpxchg16b 0(%rsi)"},
+		{"movslq far_x(%rip), %r13", "movslq 0(%r13), %r13"},
+	} {
+		t.Run(c.insn, func(t *testing.T) {
+			l := mustLink(t, assemble(t, ".globl t\n.type t,@function\nt: .cfi_startproc\n"+c.insn+"\n ret\n.cfi_endproc\n.section .text.m,\"ax\"\n.globl m\nm: {disp32} "+c.moved, ".s", x86Target, "-mapxf"))
+			size := func(name string) uint64 {
+				return l.Graph.Blocks[l.Graph.Symbols[l.symbol(t, name)].Block].Size
+			}
+			if got, want := l.code(t, "t", 0, size("t")), l.code(t, "m", 0, size("m")); !strings.Contains(got, want) {
+				t.Errorf("%s is not in %s", want, got)
+			}
+		})
+	}
+	// A relocated immediate moves too.
+	l := mustLink(t, assemble(t, ".globl t\n.type t,@function\nt: .cfi_startproc\n movq $near_x, far_x(%rip)\n ret\n.cfi_endproc", ".s", x86Target))
+	if got := l.code(t, "t", 0, l.Graph.Blocks[l.Graph.Symbols[l.symbol(t, "t")].Block].Size); !strings.Contains(got, "48c78600000000"+hex32(uint64(l.addr(t, "near_x")))) {
+		t.Errorf("immediate is not in %s", got)
+	}
+}

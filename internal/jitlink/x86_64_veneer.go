@@ -1,6 +1,10 @@
 package jitlink
 
-import "livejit/internal/linkgraph"
+import (
+	"sort"
+
+	"livejit/internal/linkgraph"
+)
 
 // Data veneers. Code that was compiled for an executable refers to data of the process (stderr, environ) by a 32-bit distance,
 // which does not reach from JIT memory. Such an instruction is carried out at the end of its block, with the address from the GOT:
@@ -50,10 +54,9 @@ func (p *planner) x86FarData(e *linkgraph.Edge, r reach) {
 // x86Sweep decodes from the start of the function to the instruction whose rip-relative field is at offset.
 func (p *planner) x86Sweep(offset uint32) (start uint64, in x86Instruction, ok bool) {
 	at := p.swept
-	for _, f := range p.g.FDEsOf(p.block) {
-		if f.Begin <= uint64(offset) && f.Begin > at {
-			at = f.Begin
-		}
+	fdes := p.g.FDEsOf(p.block)
+	if i := sort.Search(len(fdes), func(i int) bool { return fdes[i].Begin > uint64(offset) }); i > 0 {
+		at = max(at, fdes[i-1].Begin)
 	}
 	for at < uint64(offset) {
 		in, ok = decodeX86(p.data[at:])

@@ -43,7 +43,7 @@ type builder struct {
 	*Graph
 	f        *elfobj.File
 	sections []SectionID        // by section index of the object; None: not in the graph
-	cuts     map[SectionID]*cut // sections cut into several blocks
+	cuts     []*cut             // by section: nil unless it is cut into several blocks
 	starts   []SymbolID         // by block: the function that starts at offset 0
 	inner    map[place]SymbolID // functions that start elsewhere
 	edges    []Edge             // all edges; blocks hold parts of it
@@ -52,6 +52,7 @@ type builder struct {
 	symbolOf []SymbolID // by block: an anonymous symbol for its start
 
 	recordCount int // records of .eh_frame
+	spare       int // blocks expected beyond one a section
 }
 
 // place is a byte of a block.
@@ -65,7 +66,7 @@ func Build(f *elfobj.File) (*Graph, error) {
 	if f.Machine != elf.EM_X86_64 && f.Machine != elf.EM_AARCH64 {
 		return nil, &BuildError{Object: f.Name, Msg: fmt.Sprintf("cannot link code for %v", f.Machine)}
 	}
-	b := &builder{Graph: &Graph{Name: f.Name, Machine: f.Machine, Flags: f.Flags, GOT: None}, f: f, cuts: map[SectionID]*cut{}}
+	b := &builder{Graph: &Graph{Name: f.Name, Machine: f.Machine, Flags: f.Flags, GOT: None}, f: f}
 	for _, pass := range []func() error{
 		b.findBounds,    // which sections are delimited by __start_ and __stop_ symbols
 		b.makeGroups,    //
@@ -102,15 +103,25 @@ func (b *builder) makeGroups() error {
 
 // makeSections gives each section that can matter an entry and, unless it is to be cut, its block.
 func (b *builder) makeSections() error {
-	n := 0
+	n, pieces := 0, 0
 	for i := range b.f.Sections {
-		if inGraph(&b.f.Sections[i]) {
-			n++
+		fs := &b.f.Sections[i]
+		if !inGraph(fs) {
+			continue
+		}
+		n++
+		switch { // a guess at the number of blocks: the average FDE takes 32 bytes, the average string 20
+		case fs.IsEHFrame(b.f.Machine):
+			pieces += len(fs.Data)/30 + 2
+		case fs.Flags&elf.SHF_MERGE != 0 && fs.Flags&elf.SHF_ALLOC != 0:
+			pieces += len(fs.Data)/20 + 1
 		}
 	}
 	b.sections = make([]SectionID, len(b.f.Sections))
 	b.Sections = make([]Section, 0, n+2)
-	b.Blocks = make([]Block, 0, n+n/2+16)
+	b.cuts = make([]*cut, n, n+2)
+	b.Blocks = make([]Block, 0, n+pieces+2)
+	b.spare = pieces
 	for i := range b.f.Sections {
 		b.sections[i] = None
 		fs := &b.f.Sections[i]
@@ -137,6 +148,14 @@ func (b *builder) makeSections() error {
 	return nil
 }
 
+// cut returns how a section was cut, nil if it is one block or was made here.
+func (b *builder) cut(id SectionID) *cut {
+	if int(id) < len(b.cuts) {
+		return b.cuts[id]
+	}
+	return nil
+}
+
 // join enters a block in the group of its section.
 func (b *builder) join(blk BlockID) {
 	if g := b.Sections[b.Blocks[blk].Section].Group; g >= 0 {
@@ -146,7 +165,7 @@ func (b *builder) join(blk BlockID) {
 
 // makeSymbols copies the symbol table, index for index. Symbol 0, the null symbol, is the absolute value 0.
 func (b *builder) makeSymbols() error {
-	b.Symbols = make([]Symbol, max(1, len(b.f.Symbols)), len(b.f.Symbols)+len(b.f.Symbols)/4+8)
+	b.Symbols = make([]Symbol, max(1, len(b.f.Symbols)), len(b.f.Symbols)+b.spare+4)
 	b.Symbols[0] = Symbol{Block: None, Group: None, Def: Absolute, Anonymous: true}
 	for i := 1; i < len(b.f.Symbols); i++ {
 		if err := b.symbol(SymbolID(i), &b.f.Symbols[i]); err != nil {
@@ -182,12 +201,12 @@ func (b *builder) symbol(id SymbolID, fs *elfobj.Symbol) error {
 			return nil
 		}
 		s.Def, s.Group = Defined, b.Sections[section].Group
-		if fs.Type == elf.STT_SECTION && b.cuts[section] != nil {
+		if fs.Type == elf.STT_SECTION && b.cut(section) != nil {
 			s.Def = Absolute // stands for no place: each use finds its element with its addend
 			return nil
 		}
 		s.Block = b.Sections[section].Block
-		if c := b.cuts[section]; c != nil {
+		if c := b.cut(section); c != nil {
 			var ok bool
 			if s.Block, s.Offset, ok = b.find(c, fs.Value); !ok {
 				return &BuildError{Object: b.f.Name, Section: b.Sections[section].Name, Offset: fs.Value, Symbol: fs.Name, Msg: "no element at this place"}
@@ -274,7 +293,7 @@ func (b *builder) sectionEdges(i int, id SectionID) error {
 		relocs = slices.Clone(relocs)
 		slices.SortStableFunc(relocs, byOffset)
 	}
-	if c := b.cuts[id]; c != nil {
+	if c := b.cut(id); c != nil {
 		if c.records == nil && len(relocs) > 0 {
 			panic("BUG: a section with relocations was cut for merging")
 		}
@@ -306,7 +325,7 @@ func (b *builder) edge(i int, blk BlockID, r *elfobj.Reloc, base uint64) (Edge, 
 	}
 	e := Edge{Offset: uint32(r.Offset - base), Kind: Kind(r.Type), Target: SymbolID(r.Sym), Addend: r.Addend}
 	if fs := &b.f.Symbols[r.Sym]; r.Sym != 0 && fs.Section > 0 && fs.Type == elf.STT_SECTION {
-		if id := b.sections[fs.Section]; id >= 0 && b.cuts[id] != nil {
+		if id := b.sections[fs.Section]; id >= 0 && b.cut(id) != nil {
 			return e, b.intoCut(i, blk, &e, id)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 type cut struct {
 	section SectionID
 	data    []byte
+	text    string // data again, where elements are looked up by their contents
 
 	entsize uint64
 	strings bool
@@ -44,7 +45,7 @@ func (b *builder) cutSection(i int, s *Section) (*cut, error) {
 	if !mergeable {
 		return nil, nil
 	}
-	c := &cut{section: id, data: fs.Data, entsize: fs.Entsize, strings: fs.Flags&elf.SHF_STRINGS != 0}
+	c := &cut{section: id, data: fs.Data, text: string(fs.Data), entsize: fs.Entsize, strings: fs.Flags&elf.SHF_STRINGS != 0}
 	if c.strings && (fs.Entsize > 8 || !allZero(fs.Data[uint64(len(fs.Data))-fs.Entsize:])) {
 		return nil, nil // the last string has no end
 	}
@@ -53,7 +54,7 @@ func (b *builder) cutSection(i int, s *Section) (*cut, error) {
 		b.merged = map[mergeClass]map[string]BlockID{}
 	}
 	if b.merged[class] == nil {
-		b.merged[class] = map[string]BlockID{}
+		b.merged[class] = make(map[string]BlockID, len(fs.Data)/20)
 	}
 	c.merged = b.merged[class]
 	return c, nil
@@ -133,17 +134,17 @@ func (c *cut) stringAt(at uint64) (start, end uint64) {
 
 // element returns the block of an element, made now if no equal one is there.
 func (b *builder) element(c *cut, start, end uint64) BlockID {
-	data := c.data[start:end:end]
+	text := c.text[start:end]
 	align := b.Sections[c.section].Align
 	if start != 0 {
 		align = min(align, start&-start)
 	}
-	if blk, ok := c.merged[string(data)]; ok {
+	if blk, ok := c.merged[text]; ok {
 		b.Blocks[blk].Align = max(b.Blocks[blk].Align, align)
 		return blk
 	}
-	blk := b.AddBlock(Block{Data: data, Size: end - start, Align: align, Section: c.section, Merged: true})
-	c.merged[string(data)] = blk
+	blk := b.AddBlock(Block{Data: c.data[start:end:end], Size: end - start, Align: align, Section: c.section, Merged: true})
+	c.merged[text] = blk
 	b.join(blk)
 	return blk
 }
@@ -164,7 +165,7 @@ func (b *builder) blockSymbol(blk BlockID) SymbolID {
 func (b *builder) intoCut(i int, from BlockID, e *Edge, target SectionID) error {
 	bias := pcBias(b.Machine, b.MemoryOf(from), e.Kind)
 	at := int64(b.f.Symbols[e.Target].Value) + e.Addend + bias
-	blk, inner, ok := b.find(b.cuts[target], uint64(max(at, 0)))
+	blk, inner, ok := b.find(b.cut(target), uint64(max(at, 0)))
 	if at < 0 || !ok {
 		return b.fail(i, uint64(e.Offset), "refers to offset %#x of %s, which is outside", at, b.Sections[target].Name)
 	}
@@ -207,7 +208,7 @@ func (b *builder) joinFDEs() error {
 			continue
 		}
 		fs := &b.f.Sections[i]
-		if c := b.cuts[id]; c != nil {
+		if c := b.cut(id); c != nil {
 			for j := range c.records {
 				if c.records[j].CIE >= 0 {
 					b.joinFDE(c, j)

@@ -37,6 +37,9 @@ func initArray(s *elfobj.Section) initKind {
 	default:
 		return noInit
 	}
+	if s.Flags&elf.SHF_EXECINSTR != 0 {
+		return noInit
+	}
 	for _, n := range [...]struct {
 		name string
 		kind initKind

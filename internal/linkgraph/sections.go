@@ -44,15 +44,15 @@ func (b *builder) section(i int) (Section, error) {
 	case fs.Flags&(elf.SHF_ALLOC|elf.SHF_WRITE|elf.SHF_EXECINSTR) == elf.SHF_ALLOC|elf.SHF_WRITE|elf.SHF_EXECINSTR:
 		return s, b.fail(i, 0, "section is both writable and executable")
 	}
-	s.Memory = memoryOf(fs)
 	s.Init = initArray(fs) != noInit
+	s.Memory = memoryOf(fs, s.Init)
 	s.Retain = s.Memory != Unloaded && (fs.Flags&shfGNURetain != 0 || fs.Name == ".llvm_stackmaps" || fs.Name == ".llvm_faultmaps")
 	s.Bounded = b.bounded[fs.Name]
 	s.Direct = s.Memory == Unloaded || refersToBodies(fs, b.f.Machine)
 	return s, nil
 }
 
-func memoryOf(s *elfobj.Section) Memory {
+func memoryOf(s *elfobj.Section, init bool) Memory {
 	switch {
 	case s.Flags&elf.SHF_ALLOC == 0:
 		return Unloaded
@@ -60,7 +60,7 @@ func memoryOf(s *elfobj.Section) Memory {
 		return TLS
 	case s.Flags&elf.SHF_EXECINSTR != 0:
 		return Code
-	case s.Flags&elf.SHF_WRITE == 0, isRelro(s.Name), initArray(s) != noInit, s.IsEHFrame(elf.EM_X86_64):
+	case s.Flags&elf.SHF_WRITE == 0, isRelro(s.Name), init, s.IsEHFrame(elf.EM_X86_64):
 		return ReadOnly
 	}
 	return Data

@@ -130,3 +130,7 @@ func Adopt(c *Context, ref unsafe.Pointer, name string) (*Module, error) {
 	m.Warnings = d
 	return m, nil
 }
+
+// Trim gives the memory that LLVM has freed back to the system; the C library would keep
+// it. It costs milliseconds and is for after a large module.
+func Trim() { trim() }

@@ -143,6 +143,8 @@ struct Collector : DiagnosticHandler {
     } else {
       DiagnosticPrinterRawOStream printer(os);
       di.print(printer);
+      StringRef m = d.message;
+      if (m.consume_front("<unknown>:0:0: ")) d.message = m.str(); // the place of code without debug info
     }
     ctx->diags.push_back(std::move(d));
     return true;
@@ -257,7 +259,7 @@ Diagnostic fromSourceMgr(const SMDiagnostic &s, StringRef file) {
   case SourceMgr::DK_Remark: d.severity = 2; break;
   case SourceMgr::DK_Note: d.severity = 3; break;
   }
-  d.file = s.getFilename().empty() ? file.str() : s.getFilename().str();
+  d.file = s.getFilename().empty() || s.getFilename() == "<unknown>" ? file.str() : s.getFilename().str();
   d.line = s.getLineNo() > 0 ? uint32_t(s.getLineNo()) : 0;
   d.column = s.getColumnNo() >= 0 && d.line ? uint32_t(s.getColumnNo() + 1) : 0;
   d.message = s.getMessage().str();

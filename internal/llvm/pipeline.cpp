@@ -20,6 +20,7 @@
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Scalar/LowerMatrixIntrinsics.h"
 
 using namespace llvm;
 
@@ -156,20 +157,28 @@ void startOptimizer(lj_pipe &p) {
   p.builder->crossRegisterProxies(p.loops, p.functions, p.components, p.modules);
 }
 
-// At level 0 only what changes meaning must run: inlining that was ordered, and coroutines.
-bool needsLowering(const Module &m) {
-  for (const Function &f : m)
-    if ((!f.isDeclaration() && f.hasFnAttribute(Attribute::AlwaysInline)) || f.isPresplitCoroutine()) return true;
-  return false;
-}
+// What a module has that codegen cannot do by itself, at any level.
+struct Needs {
+  bool inlining = false, coroutines = false, matrices = false;
+  explicit Needs(const Module &m) {
+    for (const Function &f : m) {
+      if (f.isPresplitCoroutine()) coroutines = true;
+      if (!f.isDeclaration()) inlining |= f.hasFnAttribute(Attribute::AlwaysInline);
+      else matrices |= f.isIntrinsic() && f.getName().starts_with("llvm.matrix.");
+    }
+  }
+};
 
 void optimize(lj_pipe &p, Module &m) {
   static const OptimizationLevel levels[] = {OptimizationLevel::O0, OptimizationLevel::O1, OptimizationLevel::O2, OptimizationLevel::O3};
-  if (p.level == 0 && !needsLowering(m)) return;
+  Needs needs(m);
+  if (p.level == 0 && !needs.inlining && !needs.coroutines && !needs.matrices) return;
   startOptimizer(p);
   // The passes cannot be kept: the inliner's wrapper gives its inner passes away on its first run.
-  ModulePassManager passes = p.level == 0 ? p.builder->buildO0DefaultPipeline(OptimizationLevel::O0)
-                                          : p.builder->buildPerModuleDefaultPipeline(levels[p.level]);
+  ModulePassManager passes;
+  if (needs.matrices) passes.addPass(createModuleToFunctionPassAdaptor(LowerMatrixIntrinsicsPass(p.level == 0)));
+  passes.addPass(p.level == 0 ? p.builder->buildO0DefaultPipeline(OptimizationLevel::O0)
+                              : p.builder->buildPerModuleDefaultPipeline(levels[p.level]));
   passes.run(m, p.modules);
   p.modules.clear();
   p.components.clear();

@@ -21,7 +21,8 @@ type PipelineOptions struct {
 	Features  string    // "+avx2,-sse4a"; with CPU "" an empty list means all the host has
 	DebugInfo DebugInfo // default: all the module has
 
-	oneSection bool // no section for each function: benchmarks compare with it
+	// OneSection puts all functions in one section, as static compilers do. Such an object cannot be taken apart: it is what benchmarks compare with.
+	OneSection bool
 }
 
 // Pipeline compiles modules of any context, one at a time. It is built once and

@@ -2,6 +2,7 @@ package llvm
 
 /*
 #cgo CXXFLAGS: -std=c++17 -O2 -g0 -fno-exceptions -fno-rtti -D_GNU_SOURCE -D__STDC_CONSTANT_MACROS -D__STDC_FORMAT_MACROS -D__STDC_LIMIT_MACROS -Wall -Wno-unused-parameter
+#include <malloc.h>
 #include "shim.h"
 */
 import "C"
@@ -169,7 +170,7 @@ func splitFree(s splitHandle) { C.lj_split_free(s) }
 
 func pipelineNew(o PipelineOptions) (pipelineHandle, error) {
 	co := C.lj_pipe_options{opt_level: C.int32_t(o.OptLevel), debug: C.int32_t(o.DebugInfo)}
-	if o.oneSection {
+	if o.OneSection {
 		co.one_section = 1
 	}
 	// The struct is in Go memory, so the strings it points to must be in C's.
@@ -220,3 +221,5 @@ func readStats() Stats {
 		LeakedPipelines: int64(s.leaked_pipelines),
 	}
 }
+
+func trim() { C.malloc_trim(0) }

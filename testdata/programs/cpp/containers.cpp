@@ -25,7 +25,9 @@ int main() {
     std::vector<Record> records;
     for (int i = 0; i < 500; i++)
         records.push_back({"name" + std::to_string(random() % 1000), static_cast<int>(random() % 7), static_cast<double>(random() % 10000) / 8});
-    std::stable_sort(records.begin(), records.end(), [](const Record &a, const Record &b) { return a.group != b.group ? a.group < b.group : a.score > b.score; });
+    std::sort(records.begin(), records.end(), [](const Record &a, const Record &b) {
+        return a.group != b.group ? a.group < b.group : a.score != b.score ? a.score > b.score : a.name < b.name;
+    });
     for (int g = 0; g < 7; g++) {
         auto from = std::find_if(records.begin(), records.end(), [g](const Record &r) { return r.group == g; });
         std::printf("%d %s %.3f\n", g, from->name.c_str(), from->score);

@@ -22,6 +22,8 @@ static const char *describe(Animal *a) {
     return "rests";
 }
 
+static Animal *nobody() { return nullptr; }
+
 int main() {
     Dog dog;
     Bird bird;
@@ -36,11 +38,12 @@ int main() {
     std::printf("across %d, down %d, void %d, wrong %d\n", dynamic_cast<Flies *>(w) == &parrot, dynamic_cast<Parrot *>(w) == &parrot,
                 dynamic_cast<void *>(w) == &parrot, dynamic_cast<Dog *>(w) == nullptr);
     try {
-        dynamic_cast<Bird &>(*all[0]);
+        Bird &wrong = dynamic_cast<Bird &>(*all[0]);
+        std::printf("not reached %d\n", wrong.legs);
     } catch (const std::bad_cast &e) {
         std::printf("%s\n", e.what());
     }
-    Animal *volatile none = nullptr;
+    Animal *none = nobody();
     try {
         std::printf("%s\n", typeid(*none).name());
     } catch (const std::bad_typeid &e) {
