@@ -22,7 +22,7 @@ func (m *countedMemory) Allocate(r MemoryRequest) (Span, error) {
 		return s, err
 	}
 	lo, hi := m.Range()
-	if s.RX < lo || s.RX+s.Size > hi || s.Size < r.Size || r.Align > 0 && s.RX%r.Align != 0 {
+	if s.RX < lo || s.RX > hi || s.Size > hi-s.RX || s.Size < r.Size || r.Align > 0 && s.RX%r.Align != 0 {
 		m.MemoryManager.Free(s)
 		return Span{}, fmt.Errorf("memory manager gave %#x+%#x for %d bytes aligned to %d in %#x-%#x", s.RX, s.Size, r.Size, r.Align, lo, hi)
 	}

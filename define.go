@@ -61,7 +61,9 @@ func (e *Engine) defineLocked(name string, fn reflect.Value) (err error) {
 	if h.thunk, err = e.memory.Allocate(request); err != nil {
 		return &MemoryError{Request: request, Err: err}
 	}
-	if err = e.memory.Write(h.thunk, 0, code); err == nil {
+	if err = e.memory.Write(h.thunk, 0, code); err != nil {
+		err = fmt.Errorf("define %s: write callback: %w", name, err)
+	} else {
 		h.symbol, err = e.hostSymbol(name, symtab.HostFunc, h.thunk.RX)
 	}
 	if err != nil {

@@ -66,7 +66,10 @@ func (e *Engine) placeArguments() error {
 		binary.NativeEndian.PutUint64(block[8*i:], span.RX+uint64(len(block)))
 		block = append(append(block, a...), 0)
 	}
-	return e.memory.Write(span, 0, block)
+	if err := e.memory.Write(span, 0, block); err != nil {
+		return fmt.Errorf("livejit: write arguments: %w", err)
+	}
+	return nil
 }
 
 // setProgram puts argc, argv and envp into the first three argument registers.

@@ -85,7 +85,10 @@ func (x *exitSupport) placeThunks(e *Engine, m *Module) error {
 		return &MemoryError{Request: request, Err: err}
 	}
 	x.thunks = span
-	return e.memory.Write(span, 0, code)
+	if err := e.memory.Write(span, 0, code); err != nil {
+		return fmt.Errorf("%s: write exit thunks: %w", m.name, err)
+	}
+	return nil
 }
 
 // release gives back the thunks. Finalize has run, or nothing was registered.

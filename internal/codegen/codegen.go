@@ -3,9 +3,9 @@
 //
 // A pipeline (target machine, passes, output buffer) is built once for a worker and
 // reused, which halves to quarters the cost of compiling one function. An LLVM context
-// only grows, since types and constants are interned for ever, so a worker changes its
-// context after contextBudget bytes of source, and memory goes back to the system. A worker whose compile ended in a fatal
-// error of LLVM is thrown away.
+// only grows, since types and constants are interned for ever, and so do a pipeline's
+// tables: after budget bytes of source a worker is replaced. One whose compile ended in a
+// fatal error of LLVM is thrown away at once.
 package codegen
 
 import (
@@ -22,8 +22,10 @@ import (
 	"livejit/internal/llvm"
 )
 
-// contextBudget is how many bytes of source a worker reads into one LLVM context.
-const contextBudget = 4 << 20
+const (
+	budget   = 4 << 20 // bytes of source a worker compiles
+	trimSize = 4 << 20 // bytes of an object after which freed memory goes back to the system
+)
 
 // Form says how a module is given.
 type Form uint8
@@ -61,9 +63,14 @@ type Compiled struct {
 
 // Release gives back the object that the graph's blocks alias.
 func (c *Compiled) Release() {
-	if c.object != nil {
-		c.object.Release()
-		c.object = nil
+	if c.object == nil {
+		return
+	}
+	large := len(c.object.Bytes()) > trimSize
+	c.object.Release()
+	c.object = nil
+	if large {
+		llvm.Trim()
 	}
 }
 
@@ -162,17 +169,12 @@ func (c *LLVM) take(ctx context.Context) (*worker, error) {
 	return w, err
 }
 
-// put gives a worker back. After a fatal error it is worth nothing any more.
+// put gives a worker back, or drops it.
 func (c *LLVM) put(w *worker, fatal bool) {
 	defer func() { <-c.places }()
-	if w.read > contextBudget && !fatal {
-		w.context.Close()
-		w.context, w.read = llvm.NewContext(), 0
-		llvm.Trim()
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if fatal || c.closed {
+	if fatal || c.closed || w.read > budget {
 		w.close()
 		return
 	}

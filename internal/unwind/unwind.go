@@ -31,6 +31,7 @@ package unwind
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // MaxRegions is the number of regions a process can have open at a time.
@@ -91,8 +92,14 @@ func NewRegion(lo, hi uint64) (*Region, error) {
 	if err != nil {
 		return nil, err
 	}
+	live.Add(1)
 	return &Region{lo: lo, hi: hi, number: number}, nil
 }
+
+var live atomic.Int64
+
+// LiveRegions returns how many regions of the process are open.
+func LiveRegions() int { return int(live.Load()) }
 
 // Add makes code blocks known by their starts, in one step of constant cost each. Their
 // headers, tables and FDEs must have been written. A start outside the region, not
@@ -137,6 +144,7 @@ func (r *Region) Close() error {
 	}
 	drained := r.close()
 	r.number = -1
+	live.Add(-1)
 	if !drained {
 		return fmt.Errorf("unwind: close region %#x-%#x: a look-up that began before did not end; its bitmap stays mapped", r.lo, r.hi)
 	}
