@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,7 +141,9 @@ func (e *Engine) Add(ctx context.Context, sources ...Source) (*Module, error) {
 	}
 	l.module.stats.LoadDuration.Link = time.Since(compiled)
 	l.module.stats.LoadDuration.Total = time.Since(start)
-	if err := l.module.construct(); err != nil {
+	err := l.module.construct()
+	e.gate.Exit(l.pin)
+	if err != nil {
 		return nil, errors.Join(err, l.module.Close())
 	}
 	return l.module, nil
@@ -152,7 +155,7 @@ func (e *Engine) Function(name string) *Function {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.table.Lookup(name)
-	if s == nil || s.Kind != symtab.Func {
+	if s == nil || !callable(s) {
 		return nil
 	}
 	return &Function{engine: e, symbol: s}
@@ -193,17 +196,15 @@ func (e *Engine) Close() error {
 		e.mu.Unlock()
 		return &InUseError{Name: "engine", Running: n}
 	}
-	modules := append([]*Module(nil), e.modules...)
-	e.mu.Unlock()
-
 	var errs []error
-	for i := len(modules) - 1; i >= 0; i-- {
-		errs = append(errs, modules[i].destruct()) // native code runs: not under the lock
+	for m := e.lastStanding(); m != nil; m = e.lastStanding() {
+		e.mu.Unlock()
+		errs = append(errs, m.destruct()) // native code runs: not under the lock
+		e.mu.Lock()
 	}
-	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
-		return nil
+		return errors.Join(errs...)
 	}
 	inside := e.gate.Exclusive(func() {
 		e.closed = true
@@ -214,6 +215,17 @@ func (e *Engine) Close() error {
 		errs = append(errs, &InUseError{Name: "engine", Running: inside})
 	}
 	return errors.Join(errs...)
+}
+
+// lastStanding returns the module loaded last of those whose destructors have not run, nil
+// if there is none.
+func (e *Engine) lastStanding() *Module {
+	for _, m := range slices.Backward(e.modules) {
+		if !m.destructed {
+			return m
+		}
+	}
+	return nil
 }
 
 // giveBack frees everything the engine owns. No native code is running.

@@ -29,7 +29,7 @@ func (f *Function) Type() string {
 func (f *Function) Addr() uintptr {
 	f.engine.mu.Lock()
 	defer f.engine.mu.Unlock()
-	return uintptr(f.symbol.Stub)
+	return uintptr(entryOf(f.symbol))
 }
 
 // Module returns the module that defines the function.
@@ -53,11 +53,22 @@ func (f *Function) entry() (uint64, error) {
 	if !f.engine.open.Load() {
 		return 0, ErrClosed
 	}
-	stub := f.symbol.Stub
-	if stub == 0 {
+	address := entryOf(f.symbol)
+	if address == 0 {
 		return 0, &DeletedError{Name: f.symbol.Name}
 	}
-	return stub, nil
+	return address, nil
+}
+
+// callable says whether s may be a function. An untyped label of hand-written assembly may.
+func callable(s *symtab.Symbol) bool { return s.Kind == symtab.Func || s.Kind == symtab.Label }
+
+// entryOf returns where to enter s, 0 once it is deleted.
+func entryOf(s *symtab.Symbol) uint64 {
+	if s.Kind == symtab.Label {
+		return s.Addr
+	}
+	return s.Stub
 }
 
 func stubOf(s *symtab.Symbol) stubtable.Stub { return stubtable.Stub{Addr: s.Stub, Slot: s.Slot} }

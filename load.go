@@ -2,6 +2,7 @@ package livejit
 
 import (
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"runtime"
@@ -9,8 +10,8 @@ import (
 	"time"
 
 	"livejit/internal/codegen"
-	"livejit/internal/crt"
 	"livejit/internal/elfobj"
+	"livejit/internal/epoch"
 	"livejit/internal/jitlink"
 	"livejit/internal/linkgraph"
 	"livejit/internal/llvm"
@@ -33,8 +34,10 @@ type load struct {
 	absent   *symtab.Symbol   // what undefined weak symbols mean
 	pieces   []*piece
 	memory   allocator
+	tls      tlsBlock
 
 	published bool
+	pin       epoch.Pin // from publishing on, so that nobody frees the module before its constructors have run
 }
 
 // unit is one object of a load.
@@ -47,7 +50,6 @@ type unit struct {
 	symbols  []*symtab.Symbol        // by SymbolID: what it means in the engine; nil if nothing outside of the graph
 	pieces   []*piece                // by index in link.Pieces
 	readTime time.Duration
-	tls      crt.TLSModule // ID 0: none
 }
 
 // definition is a symbol that a unit of the load defines.
@@ -109,6 +111,9 @@ func (e *Engine) makeUnit(ctx context.Context, s Source) (*unit, Source, error) 
 		start := time.Now()
 		file, err := elfobj.Read(s.name, s.data)
 		if err == nil {
+			err = forThisMachine(file)
+		}
+		if err == nil {
 			u.graph, err = linkgraph.Build(file)
 		}
 		u.readTime = time.Since(start)
@@ -143,6 +148,17 @@ func (e *Engine) makeUnit(ctx context.Context, s Source) (*unit, Source, error) 
 		s = Source{name: s.name, kind: bitcode, data: u.compiled.Kept}
 	}
 	return u, s, nil
+}
+
+// machines are ELF's names of the architectures that Go programs run on.
+var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+
+// forThisMachine refuses objects whose code could not run here.
+func forThisMachine(f *elfobj.File) error {
+	if own := machines[runtime.GOARCH]; f.Machine != own {
+		return fmt.Errorf("%s: is for machine %s, this process is for %s", f.Name, f.Machine, own)
+	}
+	return nil
 }
 
 // compileError gives an error of package llvm its public form.
@@ -217,11 +233,9 @@ func (l *load) allocate(context.Context) error {
 		if err := u.link.Allocate(&l.memory); err != nil {
 			return err
 		}
-		if u.link.HasTLS() {
-			if err := l.reserveTLS(u); err != nil {
-				return err
-			}
-		}
+	}
+	if err := l.reserveTLS(); err != nil {
+		return err
 	}
 	for _, d := range l.order {
 		s := d.symbol
@@ -241,7 +255,8 @@ func (l *load) allocate(context.Context) error {
 			}
 			s.Addr, s.Stub, s.Slot = stub.Addr, stub.Addr, stub.Slot
 		case symtab.TLS:
-			s.TLS = &symtab.Place{Module: d.unit.tls.ID, Offset: s.Body}
+			s.TLS = &symtab.Place{Module: l.tls.module.ID, Offset: s.Body}
+		case symtab.Number:
 		default:
 			s.Addr = s.Body
 		}
@@ -279,14 +294,12 @@ func target(s *symtab.Symbol) linkgraph.Target {
 	return t
 }
 
-// write fills the memory and gives the thread-local modules their images.
+// write fills the memory and gives the thread-local block its image.
 func (l *load) write(context.Context) error {
+	if err := l.writeTLS(); err != nil {
+		return err
+	}
 	for _, u := range l.units {
-		if u.tls.ID != 0 {
-			if err := u.tls.SetImage(u.link.TLSImage()); err != nil {
-				return fmt.Errorf("%s: %w", u.name, err)
-			}
-		}
 		if err := u.link.Write(); err != nil {
 			return fmt.Errorf("%s: write code: %w", u.name, err)
 		}

@@ -25,7 +25,8 @@ type Module struct {
 	signatures  []*signature
 	signatureOf map[*llvm.Signature]int32 // while loading
 	tls         []crt.TLSModule
-	exit        *exitSupport // nil: no exit handlers
+	pulled      []pulledMember // its archive members
+	exit        *exitSupport   // nil: no exit handlers
 	stats       ModuleStats
 	constructs  []uint64 // constructors, until they have run
 	destructed  bool
@@ -59,7 +60,7 @@ func (m *Module) Function(name string) *Function {
 			return nil
 		}
 	}
-	if s.Kind != symtab.Func {
+	if !callable(s) {
 		return nil
 	}
 	return &Function{engine: m.engine, symbol: s}
@@ -85,9 +86,9 @@ func (m *Module) Functions() []*Function {
 func (m *Module) Close() error {
 	e := m.engine
 	e.mu.Lock()
-	err := m.closable()
+	err, closed := m.closable(), m.closed
 	e.mu.Unlock()
-	if err != nil || m.closed {
+	if err != nil || closed {
 		return err
 	}
 	failed := m.destruct()
@@ -186,15 +187,17 @@ func (m *Module) construct() error {
 
 // destruct runs the module's exit handlers and destructors, once.
 func (m *Module) destruct() error {
-	m.engine.mu.Lock()
-	done := m.destructed
-	m.destructed = true
-	m.engine.mu.Unlock()
-	if done || m.exit == nil {
+	e := m.engine
+	e.mu.Lock()
+	if m.destructed || m.exit == nil {
+		m.destructed = true
+		e.mu.Unlock()
 		return nil
 	}
-	pin := m.engine.gate.Enter()
-	defer m.engine.gate.Exit(pin)
+	m.destructed = true
+	pin := e.gate.Enter() // before anyone can see that it is done with: nothing is freed meanwhile
+	defer e.gate.Exit(pin)
+	e.mu.Unlock()
 	return m.exit.dso.Finalize()
 }
 
@@ -230,6 +233,12 @@ func (m *Module) free() error {
 			e.stubs.Free(stubOf(s))
 		}
 		s.Stub, s.Slot = 0, 0
+		if s.Kind == symtab.Label {
+			s.Addr = 0
+		}
+	}
+	for _, p := range m.pulled {
+		delete(p.archive.taken, p.member) // a later load may need it again
 	}
 	for _, t := range m.tls {
 		t.Release()
@@ -237,7 +246,7 @@ func (m *Module) free() error {
 	if m.exit != nil {
 		errs = append(errs, m.exit.release(e))
 	}
-	m.pieces, m.symbols, m.locals, m.kept = nil, nil, nil, nil
+	m.pieces, m.symbols, m.locals, m.kept, m.pulled = nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

@@ -45,6 +45,13 @@ func Exit(status int) { crt.Exit(status) }
 // after the exit handlers of everything loaded. The error is a lack of memory.
 func OnExit(f func()) error { return crt.OnExit(f) }
 
+// DefaultSignals gives signals that Go's runtime has taken for itself their default
+// actions, as a C program finds them: SIGPIPE, SIGALRM, SIGUSR1 and the like end the process
+// again rather than being ignored, and a fault or abort ends it without a dump of
+// goroutines. It is for commands whose purpose is one native program; a nil dereference in
+// Go code ends the process, too, afterwards.
+func DefaultSignals() { crt.DefaultSignals() }
+
 // placeArguments lays argc's strings and the argv array out in data memory.
 func (e *Engine) placeArguments() error {
 	args := e.config.args

@@ -40,10 +40,10 @@ func (l *load) publish(context.Context) error {
 	l.keepPieces()
 	l.keepSymbols()
 	l.keepLists()
-	for _, a := range l.archives {
-		e.archives = append(e.archives, a)
-	}
+	l.module.pulled = l.pulled
+	e.archives = append(e.archives, l.archives...)
 	e.modules = append(e.modules, l.module)
+	l.pin = e.gate.Enter()
 	l.published = true
 	return nil
 }

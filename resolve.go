@@ -94,8 +94,12 @@ func (l *load) definition(u *unit, id linkgraph.SymbolID, function bool) *defini
 	switch {
 	case function:
 		sym.Kind = symtab.Func
+	case s.Def == linkgraph.Absolute:
+		sym.Kind, sym.Addr = symtab.Number, s.Offset
 	case s.Type == linkgraph.TLSObject:
 		sym.Kind = symtab.TLS
+	case u.graph.IsLabel(id):
+		sym.Kind = symtab.Label
 	default:
 		sym.Kind = symtab.Data
 	}
@@ -287,6 +291,10 @@ func (l *load) bind(context.Context) error {
 				addReferrers(missing, u, id)
 				continue
 			}
+			if sym.Kind == symtab.Number { // a value, as if it stood in this object
+				s.Def, s.Offset = linkgraph.Absolute, sym.Addr
+				continue
+			}
 			u.symbols[id] = sym
 			s.StubTarget = sym.Stub != 0 || sym.Kind == symtab.Func
 		}
@@ -310,12 +318,15 @@ func (l *load) lookup(s *linkgraph.Symbol) (*symtab.Symbol, error) {
 		return sym, nil
 	}
 	sym, err := e.findHost(s.Name)
-	if sym != nil {
+	switch {
+	case err != nil:
+		return nil, err
+	case sym != nil:
 		l.hosts = append(l.hosts, sym)
-	} else if s.Weak {
+	case s.Weak:
 		return l.absent, nil
 	}
-	return sym, err
+	return sym, nil
 }
 
 // addReferrers notes which functions and variables of u refer to the symbol.
@@ -355,8 +366,12 @@ func undefinedError(missing map[string]map[string]bool) error {
 // findHost looks for a name outside the engine: in its own run-time support, the process
 // and the libraries. It returns nil if it is nowhere.
 func (e *Engine) findHost(name string) (*symtab.Symbol, error) {
-	if address := crtSymbols[name]; address != 0 {
-		return e.hostSymbol(name, symtab.HostFunc, uint64(address))
+	if own, ok := crtSymbols[name]; ok {
+		kind := symtab.HostFunc
+		if own.Data {
+			kind = symtab.HostData
+		}
+		return e.hostSymbol(name, kind, uint64(own.Addr))
 	}
 	found, ok := hostsym.LookupIn(name, e.libraries)
 	if !ok {

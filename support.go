@@ -2,6 +2,7 @@ package livejit
 
 import (
 	"fmt"
+	"slices"
 
 	"livejit/internal/crt"
 	"livejit/internal/symtab"
@@ -105,16 +106,54 @@ func (x *exitSupport) release(e *Engine) error {
 	return e.memory.Free(x.thunks)
 }
 
-// reserveTLS gives a unit with thread-local variables the number its code refers to. The
-// image follows when it is fixed up.
-func (l *load) reserveTLS(u *unit) error {
+// tlsBlock is where the thread-local variables of a load lie: one block for all its units,
+// since compilers rely on it for variables that are hidden (the local-dynamic model).
+type tlsBlock struct {
+	module      crt.TLSModule // ID 0: none
+	size, align uint64
+}
+
+// reserveTLS gives the load's thread-local variables, if there are any, the number of a
+// module and their places in its block. The image follows when it is fixed up.
+func (l *load) reserveTLS() error {
+	if !slices.ContainsFunc(l.units, func(u *unit) bool { return u.link.HasTLS() }) {
+		return nil
+	}
 	t, err := crt.NewTLS(nil, 0, 1)
 	if err != nil {
-		return fmt.Errorf("%s: %w", u.name, err)
+		return fmt.Errorf("%s: %w", l.module.name, err)
 	}
 	l.module.tls = append(l.module.tls, t)
-	u.tls = t
-	u.link.SetTLSModule(t.ID)
+	l.tls = tlsBlock{module: t, align: 1}
+	for _, u := range l.units { // also those without: they may refer to the others' variables
+		size, align := u.link.TLSSize()
+		align = max(align, 1)
+		base := (l.tls.size + align - 1) &^ (align - 1)
+		u.link.SetTLSModule(t.ID, base)
+		l.tls.size, l.tls.align = base+size, max(l.tls.align, align)
+	}
+	return nil
+}
+
+// writeTLS gives the thread-local block the image from which each thread's copy is made.
+func (l *load) writeTLS() error {
+	if l.tls.module.ID == 0 {
+		return nil
+	}
+	var image []byte
+	base := uint64(0)
+	for _, u := range l.units {
+		init, size, align := u.link.TLSImage()
+		align = max(align, 1)
+		base = (base + align - 1) &^ (align - 1)
+		if len(init) > 0 {
+			image = append(append(image, make([]byte, base-uint64(len(image)))...), init...)
+		}
+		base += size
+	}
+	if err := l.tls.module.SetImage(image, l.tls.size, l.tls.align); err != nil {
+		return fmt.Errorf("%s: %w", l.module.name, err)
+	}
 	return nil
 }
 

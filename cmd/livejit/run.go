@@ -184,6 +184,7 @@ func run(args []string) (int, error) {
 			return 1, err
 		}
 	}
+	livejit.DefaultSignals()
 	status, err := eng.Main(ctx, o.entry)
 	if err != nil {
 		return 1, err

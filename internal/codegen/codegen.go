@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	budget   = 4 << 20 // bytes of source a worker compiles
-	trimSize = 4 << 20 // bytes of an object after which freed memory goes back to the system
+	budget   = 1 << 20 // bytes of source a worker compiles
+	trimSize = 1 << 20 // bytes of an object after which freed memory goes back to the system
 )
 
 // Form says how a module is given.

@@ -94,8 +94,8 @@ static const struct lj_builtin builtins[] = {
 	{"__muloti4", lj_muloti4},
 	{"__gnu_h2f_ieee", lj_h2f},
 	{"__gnu_f2h_ieee", lj_f2h},
-	{"__cpu_features2", __cpu_features2},
-	{"__cpu_model", &__cpu_model},
+	{"__cpu_features2", __cpu_features2, 1},
+	{"__cpu_model", &__cpu_model, 1},
 	{"__cpu_indicator_init", __cpu_indicator_init},
 	{0, 0},
 };

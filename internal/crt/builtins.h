@@ -5,6 +5,7 @@
 struct lj_builtin {
 	const char *name;
 	void *address;
+	int data; // not a function
 };
 
 // lj_builtin_at returns the i-th; its name is null after the last.

@@ -47,7 +47,7 @@ func subject(t testing.TB, name string, args ...uint64) uint64 {
 
 func address(b []byte) uint64 { return uint64(uintptr(unsafe.Pointer(&b[0]))) }
 
-func getAddr() uint64 { return uint64(Symbols()["__tls_get_addr"]) }
+func getAddr() uint64 { return uint64(Symbols()["__tls_get_addr"].Addr) }
 
 func newTLS(t testing.TB, init []byte, size, align uint64) TLSModule {
 	t.Helper()
@@ -222,7 +222,7 @@ func TestBuiltins(t *testing.T) {
 	s := Symbols()
 	bf16 := func(name string, put func(*guard.Frame)) uint32 {
 		f := guard.NewFrame(2)
-		f.Fn = uint64(s[name])
+		f.Fn = uint64(s[name].Addr)
 		put(f)
 		if err := guard.Call(f); err != nil {
 			t.Fatal(err)

@@ -42,7 +42,7 @@ func (p *program) text() string { s, _, _ := strings.Cut(string(p.log), "\x00");
 
 func (p *program) cxaAtexit(t testing.TB, fn string, arg uint64) {
 	t.Helper()
-	if r := call(t, uint64(Symbols()["__cxa_atexit"]), crttest.Address(fn), arg, uint64(p.Handle())); int32(r) != 0 {
+	if r := call(t, uint64(Symbols()["__cxa_atexit"].Addr), crttest.Address(fn), arg, uint64(p.Handle())); int32(r) != 0 {
 		t.Fatal("__cxa_atexit:", r)
 	}
 }
@@ -56,7 +56,7 @@ func TestFinalizeOrder(t *testing.T) {
 	call(t, p.thunks["on_exit"], crttest.Address("log_status"), 'b')
 	call(t, p.thunks["at_quick_exit"], crttest.Address("log_y"))
 	w := crttest.Malloc(16)
-	putWords(w, uint64(Symbols()["__cxa_atexit"]), uint64(p.Handle()))
+	putWords(w, uint64(Symbols()["__cxa_atexit"].Addr), uint64(p.Handle()))
 	p.cxaAtexit(t, "log_and_register", address(w))
 	p.cxaAtexit(t, "log_arg", 'c')
 	if err := p.Finalize(); err != nil {
@@ -119,7 +119,7 @@ func TestForkHandlers(t *testing.T) {
 }
 
 func TestThreadDestructors(t *testing.T) {
-	register := uint64(Symbols()["__cxa_thread_atexit"])
+	register := uint64(Symbols()["__cxa_thread_atexit"].Addr)
 	p := newProgram(t, "threads")
 	subject(t, "from_thread", register, 'a', uint64(p.Handle()))
 	if got := p.text(); got != "a" {
@@ -139,7 +139,7 @@ func TestThreadDestructorHere(t *testing.T) {
 	// The whole sequence on one thread: a callback holds it.
 	p := newProgram(t, "here")
 	h := guard.NewCallback(func(*guard.Callback) {
-		call(t, uint64(Symbols()["__cxa_thread_atexit"]), crttest.Address("log_arg"), 'a', uint64(p.Handle()))
+		call(t, uint64(Symbols()["__cxa_thread_atexit"].Addr), crttest.Address("log_arg"), 'a', uint64(p.Handle()))
 		p.cxaAtexit(t, "log_arg", 'b')
 		if err := p.Finalize(); err != nil {
 			t.Error(err)
@@ -190,7 +190,7 @@ func TestDSOHammer(t *testing.T) {
 				}
 				for i := range 10 {
 					name := [...]string{"__cxa_atexit", "__cxa_thread_atexit"}[i%2]
-					call(t, uint64(Symbols()[name]), fn, 0, uint64(d.Handle()))
+					call(t, uint64(Symbols()[name].Addr), fn, 0, uint64(d.Handle()))
 				}
 				if err := d.Finalize(); err != nil {
 					t.Error(err)

@@ -101,8 +101,8 @@ func (f *fixer) TLS(e *linkgraph.Edge) linkgraph.TLSTarget {
 	s := &f.g.Symbols[e.Target]
 	switch {
 	case s.Block >= 0 && f.g.MemoryOf(s.Block) == linkgraph.TLS:
-		return linkgraph.TLSTarget{Module: f.module(), Offset: f.place(s)}
-	case e.Target == 0:
+		return linkgraph.TLSTarget{Module: f.module(), Offset: f.place(s) + f.l.tlsBase}
+	case e.Target == 0, s.Def == linkgraph.Absolute && s.Type == linkgraph.TLSObject: // _TLS_MODULE_BASE_
 		return linkgraph.TLSTarget{Module: f.module()}
 	case s.Def != linkgraph.Undefined:
 		f.msg = "target is not thread-local"

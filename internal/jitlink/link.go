@@ -130,6 +130,7 @@ type Link struct {
 
 	tls       tlsLayout
 	tlsModule uint64
+	tlsBase   uint64 // of the image in the module's block
 
 	allocator Allocator
 	scratch   []byte
@@ -165,14 +166,19 @@ func NewLink(g *linkgraph.Graph) (*Link, error) {
 	return &Link{Graph: g, Shared: -1, t: t}, nil
 }
 
-// SetTLSModule gives the number of the graph's TLS module; needed before FixUp if HasTLS.
-func (l *Link) SetTLSModule(id uint64) { l.tlsModule = id }
+// SetTLSModule gives the number of the TLS module and the place of the graph's image in the module's block, a multiple of the
+// image's alignment; needed before FixUp if HasTLS. Graphs that share a module may refer to each other's variables by the distance from
+// the start of the block (the local-dynamic model).
+func (l *Link) SetTLSModule(id, base uint64) { l.tlsModule, l.tlsBase = id, base }
 
 // HasTLS reports whether the graph defines thread-local variables; known after Plan.
 func (l *Link) HasTLS() bool { return l.tls.size > 0 || len(l.tls.blocks) > 0 }
 
+// TLSSize returns the size and the alignment of the image, known after Plan.
+func (l *Link) TLSSize() (size, align uint64) { return l.tls.size, l.tls.align }
+
 // AddressOf returns what the address of a symbol evaluates to: Target.Addr for undefined and StubTarget symbols, else its
-// place (for a thread-local variable of this graph the offset in the image); after Allocate.
+// place (for a thread-local variable of this graph the offset in the TLS module's block); after Allocate.
 func (l *Link) AddressOf(id linkgraph.SymbolID) uint64 {
 	s := &l.Graph.Symbols[id]
 	switch {
@@ -185,13 +191,17 @@ func (l *Link) AddressOf(id linkgraph.SymbolID) uint64 {
 }
 
 // BodyOf returns the place of a symbol defined in this graph, never its stub; 0 if it is not defined here or was not placed;
-// after Allocate. For a thread-local variable it is the offset in the image.
+// after Allocate. For a thread-local variable it is the offset in the TLS module's block; after SetTLSModule.
 func (l *Link) BodyOf(id linkgraph.SymbolID) uint64 {
 	s := &l.Graph.Symbols[id]
 	if s.Block < 0 || !l.Graph.Blocks[s.Block].Live {
 		return 0
 	}
-	return l.Graph.Blocks[s.Block].Addr + s.Offset
+	at := l.Graph.Blocks[s.Block].Addr + s.Offset
+	if l.Graph.MemoryOf(s.Block) == linkgraph.TLS {
+		at += l.tlsBase
+	}
+	return at
 }
 
 // PieceOf returns the index of the piece that holds a symbol's block, -1 if none (undefined, absolute, thread-local, dropped); after Plan.

@@ -236,7 +236,7 @@ func link(t testing.TB, g *linkgraph.Graph) (*linked, error) {
 	for i := range l.Pieces {
 		l.Pieces[i].ID = uint32(1000 + i)
 	}
-	l.SetTLSModule(3)
+	l.SetTLSModule(3, 0)
 	if err := l.FixUp(); err != nil {
 		if err := l.Release(); err != nil {
 			t.Fatal(err)

@@ -114,7 +114,15 @@ func valueSAGOT(f *fixer, e *linkgraph.Edge) uint64 { return f.S(e) + uint64(e.A
 func valueGOTAP(f *fixer, e *linkgraph.Edge) uint64 { return f.GOT() + uint64(e.Addend) - f.P(e) }
 
 func valueDTPMod(f *fixer, e *linkgraph.Edge) uint64 { return f.TLS(e).Module }
-func valueDTPOff(f *fixer, e *linkgraph.Edge) uint64 { return f.TLS(e).Offset + uint64(e.Addend) }
+
+// valueDTPOff: code adds the distance to the start of its own module's block, which it got by another relocation.
+func valueDTPOff(f *fixer, e *linkgraph.Edge) uint64 {
+	t := f.TLS(e)
+	if f.msg == "" && f.g.MemoryOf(f.block) == linkgraph.Code && t.Module != f.l.tlsModule {
+		f.msg = "thread-local variable of another module; compile with -fPIC and without -ftls-model=local-dynamic or hidden visibility"
+	}
+	return t.Offset + uint64(e.Addend)
+}
 func valueTPOff(f *fixer, e *linkgraph.Edge) uint64 {
 	t := f.TLS(e)
 	if !t.Static {

@@ -166,7 +166,7 @@ func x86GOTBase(p *planner, e *linkgraph.Edge) { p.base() }
 func x86TLS(kind entryKind) func(p *planner, e *linkgraph.Edge) {
 	return func(p *planner, e *linkgraph.Edge) {
 		id := e.Target
-		if kind == entryLD {
+		if kind == entryLD || p.g.Symbols[id].Def == linkgraph.Absolute { // the start of the module's block
 			id = 0
 		}
 		toEntry(e, kindPC32, p.tlsEntry(id, kind))

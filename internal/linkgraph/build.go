@@ -191,8 +191,11 @@ func (b *builder) symbol(id SymbolID, fs *elfobj.Symbol) error {
 		return b.common(id, fs)
 	case fs.Section == elfobj.Undef:
 		s.Offset = 0
-		if fs.Name == "_GLOBAL_OFFSET_TABLE_" {
+		switch fs.Name {
+		case "_GLOBAL_OFFSET_TABLE_":
 			b.defineGOT(id)
+		case "_TLS_MODULE_BASE_": // the start of the module's block; no other symbol is absolute and thread-local
+			s.Def, s.Scope, s.Anonymous, s.Type = Absolute, Local, true, TLSObject
 		}
 	default:
 		section := b.sections[fs.Section]

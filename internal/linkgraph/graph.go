@@ -332,14 +332,20 @@ func (g *Graph) BlockName(b BlockID) string {
 	return g.Sections[blk.Section].Name
 }
 
-// IsFunction reports whether s is a function defined here that can be replaced and so wants a stub: a function symbol, or
-// an untyped global label in code. Parts (f.cold) and local labels are not.
+// IsFunction reports whether s is a function defined here that can be replaced and so wants a stub. Parts (f.cold) are not, nor
+// are untyped labels: in hand-written assembly they may stand before data among the code, which is read at its true place.
 func (g *Graph) IsFunction(s SymbolID) bool {
 	sym := &g.Symbols[s]
 	if sym.Def != Defined || sym.Anonymous || sym.Part || g.MemoryOf(sym.Block) != Code {
 		return false
 	}
-	return sym.Type == Func || sym.Type == IFunc || sym.Type == NoType && sym.Scope == Global
+	return sym.Type == Func || sym.Type == IFunc
+}
+
+// IsLabel reports whether s is an untyped label in code that other graphs can see: a function or data, its object does not tell.
+func (g *Graph) IsLabel(s SymbolID) bool {
+	sym := &g.Symbols[s]
+	return sym.Def == Defined && sym.Scope == Global && sym.Type == NoType && !sym.Anonymous && g.MemoryOf(sym.Block) == Code
 }
 
 // isLocalLabel reports whether a local symbol of that name is one that assemblers make: .L labels and mapping symbols ($x, $d).

@@ -102,7 +102,7 @@ Host *makeHost() {
   for (auto &f : on) h->features += (h->features.empty() ? "" : ",") + f;
   std::unique_ptr<TargetMachine> tm(h->target->createTargetMachine(h->triple, h->cpu, h->features, TargetOptions(),
                                                                    Reloc::PIC_, CodeModel::Small));
-  h->layout = tm->createDataLayout().getStringRepresentation();
+  h->layout = tm->createDataLayout();
   return h;
 }
 

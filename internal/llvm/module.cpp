@@ -37,7 +37,7 @@ namespace {
 std::optional<std::string> layoutFor(StringRef triple, StringRef layout) {
   if (!layout.empty()) return UpgradeDataLayoutString(layout, triple.empty() ? host().triple.str() : triple.str());
   if (!triple.empty() && Triple(triple).getArch() != host().triple.getArch()) return std::nullopt;
-  return host().layout;
+  return host().layout.getStringRepresentation();
 }
 
 // LLVM's parser recurses over brackets; more than this many open at once would use up the stack.
@@ -167,6 +167,8 @@ lj_result lj_adopt(lj_ctx *c, void *moduleRef, const char *name, size_t nameLen)
     lj::readBitcode(c, n, StringRef(bitcode.data(), bitcode.size()), false, r);
   });
 }
+
+void *lj_module_ref(lj_mod *m) { return wrap(m->module.get()); }
 
 lj_result lj_verify(lj_mod *m) {
   return lj::guarded(m->ctx, nullptr, m->name, [&](lj_result &r) {

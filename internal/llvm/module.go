@@ -3,6 +3,7 @@ package llvm
 import (
 	"iter"
 	"strings"
+	"unsafe"
 )
 
 // Module is an IR module in a Context, used under the context's rules. Close
@@ -25,6 +26,14 @@ func (m *Module) Name() string { return m.name }
 
 // Context is the module's context.
 func (m *Module) Context() *Context { return m.ctx }
+
+// Ref is the module as an LLVMModuleRef, for other bindings of the same libLLVM.
+// It stays m's: valid until Close, and used under the rules of m's context.
+func (m *Module) Ref() unsafe.Pointer {
+	m.enter()
+	defer m.ctx.owner.leave()
+	return moduleRef(m.h)
+}
 
 // Close frees the module. Closing twice is fine.
 func (m *Module) Close() {

@@ -245,10 +245,10 @@ void emit(lj_pipe &p, lj_mod *mod, lj_obj_view *view, lj_result &r) {
   lj_ctx *c = mod->ctx;
   if (m.getTargetTriple().str().empty()) m.setTargetTriple(p.machine->getTargetTriple());
   if (m.getTargetTriple().getArch() != p.machine->getTargetTriple().getArch() || !m.getTargetTriple().isOSBinFormatELF() ||
-      m.getDataLayout() != p.machine->createDataLayout()) {
+      m.getDataLayout() != host().layout) {
     r.kind = complain(c, LJ_TARGET, "module is for target " + m.getTargetTriple().str() + " with data layout \"" +
                                         m.getDataLayoutStr() + "\", the pipeline for " + p.machine->getTargetTriple().str() +
-                                        " with \"" + p.machine->createDataLayout().getStringRepresentation() + "\"");
+                                        " with \"" + host().layout.getStringRepresentation() + "\"");
     return;
   }
   auto start = Clock::now();

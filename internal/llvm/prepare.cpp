@@ -110,11 +110,11 @@ private:
                (have.getOS() != Triple::UnknownOS && have.getOS() != want.getOS())) {
       return fail(LJ_TARGET, "module is for target " + have.str() + ", this process runs on " + want.str());
     }
-    DataLayout layout(host().layout);
+    const DataLayout &layout = host().layout;
     if (m.getDataLayoutStr().empty() || (m.getDataLayout() != layout && sameStorage(m.getDataLayout(), layout)))
       m.setDataLayout(layout);
     else if (m.getDataLayout() != layout)
-      fail(LJ_TARGET, "module has data layout \"" + m.getDataLayoutStr() + "\", this process needs \"" + host().layout + "\"");
+      fail(LJ_TARGET, "module has data layout \"" + m.getDataLayoutStr() + "\", this process needs \"" + layout.getStringRepresentation() + "\"");
   }
 
   // Whether two layouts put the same things in the same places; they may differ in hints and unused address spaces.

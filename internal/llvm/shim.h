@@ -70,6 +70,7 @@ lj_result lj_parse_ir(lj_ctx *c, const char *name, size_t name_len, const char *
 lj_result lj_parse_bitcode(lj_ctx *c, const char *name, size_t name_len, const char *data, size_t size, int trusted);
 // An LLVMModuleRef of another binding of the same libLLVM, copied.
 lj_result lj_adopt(lj_ctx *c, void *module_ref, const char *name, size_t name_len);
+void *lj_module_ref(lj_mod *m); // the module as an LLVMModuleRef
 void lj_module_free(lj_mod *m);
 
 lj_result lj_verify(lj_mod *m);

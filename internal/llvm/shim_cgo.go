@@ -97,6 +97,8 @@ func adopt(c contextHandle, ref unsafe.Pointer, name string) (moduleHandle, []Di
 	return moduleHandle(r.handle), d, err
 }
 
+func moduleRef(h moduleHandle) unsafe.Pointer { return C.lj_module_ref(h) }
+
 func moduleFree(h moduleHandle) { C.lj_module_free(h) }
 
 func moduleVerify(h moduleHandle, name string) error {

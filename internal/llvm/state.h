@@ -59,7 +59,8 @@ lj_buf copyBytes(llvm::StringRef s);
 struct Host {
   const llvm::Target *target;
   llvm::Triple triple;
-  std::string cpu, features, layout;
+  std::string cpu, features;
+  llvm::DataLayout layout{""};
 };
 const Host &host();
 

@@ -22,6 +22,8 @@ const (
 	HostData                 // a variable of the process or of a library
 	HostTLS                  // a thread-local variable of the process or of a library
 	Absent                   // an undefined weak symbol: address 0
+	Label                    // an untyped label in code of ours: entered at its true place, never replaced
+	Number                   // an absolute symbol of ours: Addr is a value, not a place
 )
 
 // Host says whether the symbol was found outside the engine.

@@ -1,0 +1,96 @@
+package clang_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"livejit"
+	"livejit/clang"
+)
+
+func TestSource(t *testing.T) {
+	e, err := livejit.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	ctx := context.Background()
+	var warned string
+	_, err = e.Add(ctx,
+		clang.Source("a.c", "long b(long);\nlong a(long x) { int unused; return b(x) + SCALE; }\n",
+			clang.Options{Flags: []string{"-DSCALE=3", "-Wunused-variable"}, Warnings: func(text string) { warned = text }}),
+		clang.Source("b.cpp", "template <class T> T twice(T x) { return x + x; }\nextern \"C\" long b(long x) { return twice(x); }\n",
+			clang.Options{Lang: "c++"}))
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	if r, err := e.Call(ctx, "a", 4); r != int64(11) || err != nil {
+		t.Errorf("a(4) = %v, %v", r, err)
+	}
+	if !strings.HasPrefix(warned, "a.c:2:22: warning: unused variable") {
+		t.Errorf("warning %q", warned)
+	}
+}
+
+func TestFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f.cc")
+	if err := os.WriteFile(path, []byte("#include <string>\nextern \"C\" long f() { return std::string(\"four\").size(); }\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	e, err := livejit.New(livejit.WithOptLevel(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if _, err := e.Add(context.Background(), clang.File(path, clang.Options{OptLevel: 2})); err != nil {
+		t.Fatalf("%+v", err)
+	}
+	if r, err := e.Call(context.Background(), "f"); r != int64(4) || err != nil {
+		t.Errorf("f() = %v, %v", r, err)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	e, err := livejit.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, c := range []struct {
+		name   string
+		ctx    context.Context
+		source livejit.Source
+		want   string
+		line   int // of the first diagnostic; 0: not a CompileError
+	}{
+		{"an error", context.Background(), clang.Source("x.c", "int f(void) {\n  return y;\n}\n", clang.Options{}), "x.c:2:10: error: use of undeclared identifier 'y'", 2},
+		{"an error after a warning", context.Background(), clang.Source("x.c", "#warning first\nint f(void) { return y; }\n", clang.Options{}), "x.c:2:22: error: ", 2},
+		{"a missing header", context.Background(), clang.Source("x.c", "#include \"nowhere.h\"\n", clang.Options{}), "x.c:1:10: error: 'nowhere.h' file not found", 1},
+		{"an unknown flag", context.Background(), clang.Source("x.c", "", clang.Options{Flags: []string{"-fno-such-flag"}}), "error: unknown argument: '-fno-such-flag'", 0},
+		{"a missing file", context.Background(), clang.File("nowhere.c", clang.Options{}), "no such file", 0},
+		{"a missing compiler", context.Background(), clang.Source("x.c", "", clang.Options{Command: "no-such-clang"}), "no-such-clang is not installed", 0},
+		{"an ended context", ended, clang.Source("x.c", "", clang.Options{}), "context canceled", 0},
+	} {
+		_, err := e.Add(c.ctx, c.source)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+			continue
+		}
+		var failed *livejit.CompileError
+		if c.line == 0 {
+			continue
+		}
+		if !errors.As(err, &failed) || failed.Stage != "clang" || failed.Diagnostics[0].Line != c.line || failed.Diagnostics[0].SourceLine == "" {
+			t.Errorf("%s: %#v", c.name, err)
+		}
+	}
+	if n := len(e.Modules()); n != 0 {
+		t.Errorf("%d modules after errors", n)
+	}
+}

@@ -1,0 +1,63 @@
+package livejit_test
+
+import (
+	"context"
+	"fmt"
+
+	"livejit"
+	"livejit/clang"
+)
+
+func Example() {
+	ctx := context.Background()
+	eng, err := livejit.New()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer eng.Close()
+	if err := eng.Define("host_log", func(n int64) { fmt.Println("native code says", n) }); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = eng.Add(ctx, clang.Source("fib.c", `
+		void host_log(long n);
+		long fib(long n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }
+		void report(long n) { host_log(fib(n)); }
+	`, clang.Options{}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var fib func(n int64) (int64, error)
+	if err := eng.Bind("fib", &fib); err != nil {
+		fmt.Println(err)
+		return
+	}
+	v, err := fib(20)
+	fmt.Println(v, err)
+	_, err = eng.Call(ctx, "report", 15)
+	fmt.Println(err)
+	// Output:
+	// 6765 <nil>
+	// native code says 610
+	// <nil>
+}
+
+func ExampleSplit() {
+	parts, err := livejit.Split(livejit.IR("m.ll", `
+		@counter = internal global i64 0
+		define i64 @next() { %v = load i64, ptr @counter  %w = add i64 %v, 1  store i64 %w, ptr @counter  ret i64 %w }
+		define i64 @twice() { %a = call i64 @next()  %b = call i64 @next()  ret i64 %b }`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, p := range parts {
+		fmt.Println(p.Name, p.Functions)
+	}
+	// Output:
+	// next [next]
+	// twice [twice]
+	// data []
+}
