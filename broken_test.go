@@ -2,8 +2,10 @@ package livejit_test
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"livejit"
@@ -97,14 +99,16 @@ func TestBrokenIR(t *testing.T) {
 	}
 	try := func(kind string, n int, source livejit.Source) {
 		m, err := e.Add(background, source)
-		if err == nil { // the text of some lengths is a smaller module
-			err = m.Close()
-		} else if !errors.As(err, new(*livejit.CompileError)) {
+		if err != nil && !errors.As(err, new(*livejit.CompileError)) {
 			t.Errorf("%s of %d bytes: an error without a type: %v", kind, n, err)
-			err = nil
 		}
-		if after := inUse(e); err != nil || !reflect.DeepEqual(after, before) {
-			t.Fatalf("%s of %d bytes changed the engine: %v\n%+v\n%+v", kind, n, err, after, before)
+		if m != nil { // the text of some lengths is a smaller module
+			if err := m.Close(); err != nil {
+				t.Errorf("%s of %d bytes: close: %v", kind, n, err)
+			}
+		}
+		if after := inUse(e); !reflect.DeepEqual(after, before) {
+			t.Fatalf("%s of %d bytes changed the engine:\n%+v\n%+v", kind, n, after, before)
 		}
 	}
 	for n := range text {
@@ -116,6 +120,31 @@ func TestBrokenIR(t *testing.T) {
 	add(t, e, "fib", text)
 	if got := call(t, e, "fib", 10); got != 55 {
 		t.Errorf("fib(10) = %d", got)
+	}
+}
+
+// TestErrorsShowTheirDetail: %+v shows lines of source, of one error and of several.
+func TestErrorsShowTheirDetail(t *testing.T) {
+	e := newEngine(t)
+	const caret = "^"
+	a, b := livejit.IR("a.ll", "define i64 @a( { ret i64 1 }"), livejit.IR("b.ll", "define i64 @b) { ret i64 1 }")
+	for _, c := range []struct {
+		sources []livejit.Source
+		short   string
+	}{
+		{[]livejit.Source{a}, "a.ll:1:18: error: expected type"},
+		{[]livejit.Source{a, b}, "a.ll:1:18: error: expected type\nb.ll:1:14: error: expected '(' in function argument list"},
+	} {
+		_, err := e.Add(background, c.sources...)
+		if err == nil || err.Error() != c.short || fmt.Sprint(err) != c.short {
+			t.Errorf("%%v is %q, want %q", fmt.Sprint(err), c.short)
+		}
+		if long := fmt.Sprintf("%+v", err); strings.Count(long, caret) != len(c.sources) || !strings.Contains(long, "define i64 @a( {") {
+			t.Errorf("%%+v is %q", long)
+		}
+		if !errors.As(err, new(*livejit.CompileError)) {
+			t.Errorf("%T, want a CompileError", err)
+		}
 	}
 }
 

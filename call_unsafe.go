@@ -7,3 +7,8 @@ func nativePointer(address uint64) unsafe.Pointer {
 	p := uintptr(address)
 	return *(*unsafe.Pointer)(unsafe.Pointer(&p))
 }
+
+// nativeBytes returns the memory at an address.
+func nativeBytes(address, size uint64) []byte {
+	return unsafe.Slice((*byte)(nativePointer(address)), size)
+}

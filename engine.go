@@ -35,14 +35,15 @@ type Engine struct {
 	archives  []*archiveFile
 	libraries []*hostsym.Library
 	defined   map[string]*hostFunction
-	pieces    []*piece // by identifier, the number in the headers of code; 0 is not used
+	copies    map[*symtab.Symbol]Span // near copies of host data
+	pieces    []*piece                // by identifier, the number in the headers of code; 0 is not used
 	freeIDs   []uint32
 
 	open atomic.Bool // !closed, for entries
 }
 
 // New makes an engine for this machine's architecture. Without options it does not
-// optimise and reserves 1 GiB of address space. Close must be called to give it back.
+// optimise and reserves 960 MiB of address space. Close must be called to give it back.
 func New(options ...Option) (*Engine, error) {
 	c := config{}
 	for _, o := range options {
@@ -50,7 +51,7 @@ func New(options ...Option) (*Engine, error) {
 			return nil, err
 		}
 	}
-	e := &Engine{config: c, table: symtab.New(), defined: make(map[string]*hostFunction), pieces: make([]*piece, 1)}
+	e := &Engine{config: c, table: symtab.New(), defined: make(map[string]*hostFunction), copies: make(map[*symtab.Symbol]Span), pieces: make([]*piece, 1)}
 	if err := e.start(); err != nil {
 		return nil, errors.Join(err, e.giveBack())
 	}
@@ -144,7 +145,7 @@ func (e *Engine) Add(ctx context.Context, sources ...Source) (*Module, error) {
 	err := l.module.construct()
 	e.gate.Exit(l.pin)
 	if err != nil {
-		return nil, errors.Join(err, l.module.Close())
+		return nil, join(err, l.module.Close())
 	}
 	return l.module, nil
 }

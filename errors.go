@@ -231,6 +231,46 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
+// severalErrors are the errors of a load that went wrong in more than one place.
+type severalErrors []error
+
+// join returns nil for no error, a single error as it is, and several as one.
+func join(errs ...error) error {
+	var list severalErrors
+	for _, err := range errs {
+		if err != nil {
+			list = append(list, err)
+		}
+	}
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	return list
+}
+
+func (e severalErrors) Error() string {
+	lines := make([]string, len(e))
+	for i, err := range e {
+		lines[i] = err.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (e severalErrors) Unwrap() []error { return e }
+
+// Format prints each error as the verb says, with its detail under %+v.
+func (e severalErrors) Format(s fmt.State, verb rune) {
+	for i, err := range e {
+		if i > 0 {
+			io.WriteString(s, "\n")
+		}
+		fmt.Fprintf(s, fmt.FormatString(s, verb), err)
+	}
+}
+
 // formatError prints one line under %v and %s, and detail as well under %+v.
 func formatError(s fmt.State, verb rune, err error, detail func(io.Writer)) {
 	switch {

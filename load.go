@@ -101,7 +101,7 @@ func (l *load) compile(ctx context.Context, sources []Source) error {
 			l.archives = append(l.archives, r.arch)
 		}
 	}
-	return errors.Join(errs...)
+	return join(errs...)
 }
 
 // makeUnit compiles or reads one source. The source it returns is what is kept of it.
@@ -215,7 +215,7 @@ func (l *load) plan(context.Context) error {
 		}
 		u.link = link
 		err = link.Plan(jitlink.Options{
-			Far:             func(id linkgraph.SymbolID) bool { s := u.symbols[id]; return s != nil && s.Kind.Host() },
+			Far:             func(id linkgraph.SymbolID) bool { return isFar(u.symbols[id]) },
 			Reach:           l.engine.reach(),
 			TLSDescResolver: tlsDescResolver(),
 		})
@@ -224,6 +224,11 @@ func (l *load) plan(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// isFar says whether the address of s may lie outside of the engine's memory.
+func isFar(s *symtab.Symbol) bool {
+	return s != nil && s.Kind.Host() && (s.Stub == 0 || s.Addr != s.Stub)
 }
 
 // allocate gives every piece memory, every function a stub, and every symbol its address.
@@ -282,12 +287,18 @@ func (l *load) fixUp(context.Context) error {
 			errs = append(errs, linkErrors(err))
 		}
 	}
-	return errors.Join(errs...)
+	return join(errs...)
 }
 
 // target is what references to s mean to the linker.
 func target(s *symtab.Symbol) linkgraph.Target {
 	t := linkgraph.Target{Addr: s.Addr, Stub: s.Stub, Slot: s.Slot, SlotIsAddr: s.Kind == symtab.HostFunc, Size: s.Size}
+	switch {
+	case s.Kind == symtab.HostFunc && s.Addr == s.Stub: // as in an executable that is not position-independent
+		t.SlotIsAddr = false
+	case s.Kind == symtab.HostData:
+		t.Stub = s.Body
+	}
 	if s.TLS != nil {
 		t.TLS = linkgraph.TLSTarget{Module: s.TLS.Module, Offset: s.TLS.Offset, TPOffset: s.TLS.TPOffset, Static: s.TLS.Static}
 	}
@@ -314,7 +325,7 @@ func linkErrors(err error) error {
 		for _, e := range joined.Unwrap() {
 			errs = append(errs, linkErrors(e))
 		}
-		return errors.Join(errs...)
+		return join(errs...)
 	}
 	var r *jitlink.RelocationError
 	if errors.As(err, &r) {

@@ -62,7 +62,7 @@ type MemoryManager interface {
 type arena struct{ a *codearena.Arena }
 
 // NewMemoryManager returns the default memory manager: one reservation of size bytes of
-// address space (0: 1 GiB; at most 2 GiB), in the low 2 GiB if there is room; spans
+// address space (0: 960 MiB; at most 2 GiB), in the low 2 GiB if there is room; spans
 // packed side by side; code in two views of one memory, so that no page is ever writable
 // and executable at one address.
 func NewMemoryManager(size uint64) (MemoryManager, error) {

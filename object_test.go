@@ -305,6 +305,49 @@ func TestArchives(t *testing.T) {
 	})
 }
 
+// TestOwnDefinitionOfHostName: a function of the process is what its name means until a
+// module defines the name, and again when that module is closed. What is bound stays bound.
+func TestOwnDefinitionOfHostName(t *testing.T) {
+	e := newEngine(t)
+	user := func(name string) livejit.Source {
+		return livejit.IR(name, "declare i64 @labs(i64)\ndefine i64 @"+name+"(i64 %x) { %r = call i64 @labs(i64 %x)  ret i64 %r }")
+	}
+	load(t, e, user("before"))
+	own := load(t, e, clangObject(t, "own", "long labs(long x) { return 1000 + x; }", "-fno-builtin"))
+	with := load(t, e, user("with"))
+	for name, want := range map[string]int64{"before": 7, "with": 993, "labs": 993} {
+		if got := call(t, e, name, -7); got != want {
+			t.Errorf("%s(-7) = %d, want %d", name, got, want)
+		}
+	}
+	if err := errors.Join(with.Close(), own.Close()); err != nil {
+		t.Fatal(err)
+	}
+	after := load(t, e, user("after"))
+	for _, name := range []string{"before", "after"} {
+		if got := call(t, e, name, -7); got != 7 {
+			t.Errorf("%s(-7) = %d, want 7", name, got)
+		}
+	}
+	if e.Function("labs") != nil {
+		t.Error("a function of the process is a function of the engine")
+	}
+	if err := after.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAbsoluteSymbols(t *testing.T) {
+	e := newEngine(t)
+	load(t, e, assemble(t, "numbers", ".globl small, large\nsmall = 0x1234\nlarge = 0x123456789abc\n"))
+	load(t, e, clangObject(t, "user", "extern char small[], large[]; long get_small(void) { return (long)small; } long get_large(void) { return (long)large; } char *at = small;", "-fPIC"))
+	for name, want := range map[string]int64{"get_small": 0x1234, "get_large": 0x123456789abc} {
+		if got := call(t, e, name); got != want {
+			t.Errorf("%s() = %#x, want %#x", name, got, want)
+		}
+	}
+}
+
 func TestUndefinedSymbolsNameTheirReferrers(t *testing.T) {
 	e := newEngine(t)
 	a := clangObject(t, "a", "extern long one(void), two(void); extern long three; long first(void) { return one() + two(); } long second(void) { return one() + three; }", "-ffunction-sections", "-fPIC")

@@ -48,7 +48,7 @@ func WithMemoryManager(m MemoryManager) Option {
 }
 
 // WithArenaSize sets how much address space the default memory manager reserves, in
-// bytes, at most 2 GiB. Default: 1 GiB. Memory is only used for what is loaded.
+// bytes, at most 2 GiB. Default: 960 MiB. Memory is only used for what is loaded.
 func WithArenaSize(bytes uint64) Option {
 	return func(c *config) error {
 		if bytes == 0 || bytes > 2<<30 {

@@ -276,6 +276,9 @@ func (l *load) pullOne(ctx context.Context, archives []*archiveFile, name string
 // bind gives every undefined symbol in use its meaning. All that have none are reported
 // together.
 func (l *load) bind(context.Context) error {
+	if err := l.defineBounds(); err != nil {
+		return err
+	}
 	missing := make(map[string]map[string]bool)
 	for _, u := range l.units {
 		for _, id := range u.graph.UndefinedSymbols() {
@@ -295,7 +298,13 @@ func (l *load) bind(context.Context) error {
 				s.Def, s.Offset = linkgraph.Absolute, sym.Addr
 				continue
 			}
+			if s.Narrow {
+				if err := l.engine.standIn(sym, l.module.name); err != nil {
+					return err
+				}
+			}
 			u.symbols[id] = sym
+			s.StandIn = sym.Kind == symtab.HostData && sym.Body != 0
 			s.StubTarget = sym.Stub != 0 || sym.Kind == symtab.Func
 		}
 	}
@@ -387,7 +396,7 @@ func (e *Engine) findHost(name string) (*symtab.Symbol, error) {
 	case hostsym.Data:
 		s, err := e.hostSymbol(name, symtab.HostData, uint64(found.Addr))
 		if err == nil {
-			s.Size = found.Size
+			s.Size, s.Constant = found.Size, found.ReadOnly
 		}
 		return s, err
 	}
@@ -410,6 +419,30 @@ func (e *Engine) hostSymbol(name string, kind symtab.Kind, address uint64) (*sym
 	return s, nil
 }
 
+// standIn serves code that is not position-independent and wants the address of a host
+// symbol in 32 bits. As in an executable of that kind, the address of a function becomes
+// that of its stub, for all that is loaded from now on, unless something uses its address
+// already; and a constant (a vtable, a std::type_info) is copied to where it can be reached.
+func (e *Engine) standIn(s *symtab.Symbol, module string) error {
+	const narrow = 1<<31 - 1
+	switch {
+	case s.Kind == symtab.HostFunc && s.Owner == nil && s.Addr > narrow && s.Refs() == 0:
+		s.Addr = s.Stub
+	case s.Kind == symtab.HostData && s.Constant && s.Size > 0 && s.Addr > narrow && s.Body == 0:
+		request := MemoryRequest{Module: module, Function: s.Name, Section: "copy of a constant", Kind: ReadOnlyMemory, Size: s.Size, Align: 64}
+		span, err := e.memory.Allocate(request)
+		if err != nil {
+			return &MemoryError{Request: request, Err: err}
+		}
+		if err := e.memory.Write(span, 0, nativeBytes(s.Addr, s.Size)); err != nil {
+			e.memory.Free(span)
+			return &MemoryError{Request: request, Err: err}
+		}
+		e.copies[s], s.Body = span, span.RX
+	}
+	return nil
+}
+
 // releaseSymbol takes back one reference. A host symbol that nothing refers to any more
 // goes.
 func (e *Engine) releaseSymbol(s *symtab.Symbol) {
@@ -427,6 +460,10 @@ func (e *Engine) dropUnused(s *symtab.Symbol) {
 	if s.Stub != 0 {
 		e.stubs.Free(stubOf(s))
 		s.Stub, s.Slot = 0, 0
+	}
+	if copied, ok := e.copies[s]; ok {
+		delete(e.copies, s)
+		e.memory.Free(copied)
 	}
 }
 

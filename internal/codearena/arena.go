@@ -66,15 +66,17 @@ func (k Kind) String() string {
 }
 
 // DefaultSize is the number of bytes of address space an arena reserves when
-// Options.Size is 0. Address space is not memory.
-const DefaultSize = 1 << 30
+// Options.Size is 0. Address space is not memory. It is a little below 1 GiB so
+// that there is room for it in the low 2 GiB wherever Linux has put the program's
+// break, for which it chooses a place within 1 GiB of a fixed executable's end.
+const DefaultSize = 960 << 20
 
 // MaxAlign is the largest alignment a request may have.
 const MaxAlign = vmem.Align
 
 // Options say how an arena is made. The zero value is meant for use.
 type Options struct {
-	// Size is the address space to reserve in bytes: default 1 GiB, at most 2 GiB,
+	// Size is the address space to reserve in bytes: default 960 MiB, at most 2 GiB,
 	// rounded up to 256 KiB, at least 1 MiB.
 	Size uint64
 	// KeepPages never gives pages back to the system, so that freed code stays

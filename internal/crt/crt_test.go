@@ -259,7 +259,7 @@ func TestBuiltins(t *testing.T) {
 	}
 	overflow := crttest.Malloc(8)
 	f := guard.NewFrame(0)
-	f.Fn = uint64(s["__muloti4"])
+	f.Fn = uint64(s["__muloti4"].Addr)
 	f.Int = [6]uint64{1 << 63, 0, 2, 0, address(overflow)}
 	if err := guard.Call(f); err != nil || f.RetInt != [2]uint64{0, 1} || overflow[0] != 0 {
 		t.Error(f.RetInt, overflow, err)
@@ -269,8 +269,8 @@ func TestBuiltins(t *testing.T) {
 		t.Error(f.RetInt, overflow, err)
 	}
 	for name, a := range s {
-		if a == 0 || strings.HasPrefix(name, "lj_") {
-			t.Errorf("%s at %#x", name, a)
+		if a.Addr == 0 || strings.HasPrefix(name, "lj_") {
+			t.Errorf("%s at %#x", name, a.Addr)
 		}
 	}
 }

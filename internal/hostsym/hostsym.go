@@ -1,7 +1,8 @@
 // Package hostsym finds symbols of the process and of shared libraries, and libraries by the names that users give to a linker.
 //
 // Look-up order is a dynamic linker's: the process (the executable and what it was linked with, in load order) first, then libraries that were
-// opened, in the order given ([LookupIn]). Names are looked up in their default version. Functions chosen at load time (STT_GNU_IFUNC)
+// opened, in the order given ([LookupIn]). Names are looked up in their default version, NAME@VERSION in that one (as objects
+// refer to it after .symver). Functions chosen at load time (STT_GNU_IFUNC)
 // come back resolved.
 //
 // The executable exports its own C functions too (Go links with -rdynamic), so that code an embedder writes with cgo is found. Names that
@@ -56,6 +57,8 @@ type Symbol struct {
 	Size uint64 // in bytes; 0 if the symbol table does not tell
 	Kind Kind
 	TLS  TLSPlace // for Kind TLS
+	// ReadOnly: nothing writes to it now that it is loaded.
+	ReadOnly bool
 }
 
 // Library is an open shared library. It must be closed after the last use of its symbols.

@@ -34,7 +34,8 @@ func lookup(h handle, name string) (Symbol, bool) {
 	}
 	return Symbol{
 		Name: name, Addr: uintptr(c.addr), Size: uint64(c.size), Kind: Kind(c.kind),
-		TLS: TLSPlace{Module: uint64(c.module), Offset: uint64(c.offset), TPOffset: int64(c.tpoff), Static: c.is_static != 0},
+		ReadOnly: c.read_only != 0,
+		TLS:      TLSPlace{Module: uint64(c.module), Offset: uint64(c.offset), TPOffset: int64(c.tpoff), Static: c.is_static != 0},
 	}, true
 }
 

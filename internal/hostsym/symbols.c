@@ -73,7 +73,7 @@ struct search {
 	uintptr_t addr;
 	const char *name;
 	struct hs_symbol *out;
-	int found, executable;
+	int found, executable, read_only;
 };
 
 // Which module's TLS block of this thread holds the address?
@@ -105,18 +105,23 @@ static int in_tls(struct dl_phdr_info *info, size_t size, void *data) {
 	return 1;
 }
 
-// Is the address in an executable segment?
+// Is the address in an executable segment, or in one that is read-only, at least once the dynamic linker has relocated it?
 static int in_code(struct dl_phdr_info *info, size_t size, void *data) {
 	struct search *s = data;
+	int found = 0;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
 		uintptr_t start = info->dlpi_addr + p->p_vaddr;
-		if (p->p_type == PT_LOAD && s->addr >= start && s->addr - start < p->p_memsz) {
+		if (s->addr < start || s->addr - start >= p->p_memsz)
+			continue;
+		if (p->p_type == PT_LOAD) {
 			s->executable = (p->p_flags & PF_X) != 0;
-			return 1;
+			s->read_only |= (p->p_flags & PF_W) == 0;
+			found = 1;
 		}
+		s->read_only |= p->p_type == PT_GNU_RELRO;
 	}
-	return 0;
+	return found;
 }
 
 struct probe {
@@ -145,15 +150,28 @@ static void describe_tls(void *handle, const char *name, uintptr_t addr, struct 
 		out->tpoff = 0;
 }
 
+// NAME is looked up in its default version, NAME@VERSION and NAME@@VERSION in that one.
+static void *look_up(void *handle, const char *name) {
+	const char *at = strchr(name, '@');
+	char base[256];
+	if (!at || at == name)
+		return dlsym(handle, name);
+	if ((size_t)(at - name) >= sizeof base)
+		return NULL;
+	memcpy(base, name, at - name);
+	base[at - name] = 0;
+	return dlvsym(handle, base, at + (at[1] == '@' ? 2 : 1));
+}
+
 int hs_lookup(void *handle, const char *name, struct hs_symbol *out) {
 	memset(out, 0, sizeof *out);
 	if (!handle)
 		handle = RTLD_DEFAULT;
-	void *addr = dlsym(handle, name);
+	void *addr = look_up(handle, name);
 	if (!addr)
 		return 0;
 	out->addr = (uintptr_t)addr;
-	struct search s = {(uintptr_t)addr, name, out, 0, 0};
+	struct search s = {(uintptr_t)addr, name, out, 0, 0, 0};
 	Dl_info info;
 	struct link_map *map = NULL;
 	if (!dladdr1(addr, &info, (void **)&map, RTLD_DL_LINKMAP)) {
@@ -175,6 +193,7 @@ int hs_lookup(void *handle, const char *name, struct hs_symbol *out) {
 	}
 	dl_iterate_phdr(in_code, &s);
 	out->kind = s.executable ? HS_FUNC : HS_DATA;
+	out->read_only = s.read_only;
 	if (sym) {
 		int type = ELF64_ST_TYPE(sym->st_info);
 		if (type == STT_GNU_IFUNC)

@@ -9,6 +9,7 @@ struct hs_symbol {
 	int kind;
 	int is_static;
 	int in_executable;
+	int read_only; // nothing writes to it
 };
 
 // hs_lookup finds name in handle (from dlopen), or in the process if handle is NULL. Returns 0 if it is not defined.

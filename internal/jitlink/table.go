@@ -93,10 +93,11 @@ func valueDescriptor(f *fixer, e *linkgraph.Edge) uint64 {
 }
 
 // valueNearSA is S + A for fields too narrow for any address: a function of the process is then referred to by its stub, as static
-// linkers do for code that is not position-independent (its address then differs from the one the process sees).
+// linkers do for code that is not position-independent (its address then differs from the one the process sees); a constant of the
+// process by its copy.
 func valueNearSA(f *fixer, e *linkgraph.Edge) uint64 {
 	v := valueSA(f, e)
-	if s := &f.g.Symbols[e.Target]; v > 1<<31-1 && s.StubTarget && s.Target.SlotIsAddr && s.Target.Stub != 0 {
+	if s := &f.g.Symbols[e.Target]; v > 1<<31-1 && (s.StandIn || s.StubTarget && s.Target.SlotIsAddr) && s.Target.Stub != 0 {
 		return s.Target.Stub + uint64(e.Addend)
 	}
 	return v

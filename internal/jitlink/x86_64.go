@@ -30,8 +30,8 @@ var x86_64 = target{
 		7:  {"R_X86_64_JUMP_SLOT", 0, refuse, nil, nil},
 		8:  {"R_X86_64_RELATIVE", 0, refuse, nil, nil},
 		9:  {"R_X86_64_GOTPCREL", 4, x86GOTPCREL, valueSAP, storeSigned32},
-		10: {"R_X86_64_32", 4, x86Absolute, valueNearSA, storeUnsigned32},
-		11: {"R_X86_64_32S", 4, x86Absolute, valueNearSA, storeSigned32},
+		10: {"R_X86_64_32", 4, x86Narrow, valueNearSA, storeUnsigned32},
+		11: {"R_X86_64_32S", 4, x86Narrow, valueNearSA, storeSigned32},
 		12: {"R_X86_64_16", 2, x86Absolute, valueSA, storeAny16},
 		13: {"R_X86_64_PC16", 2, nil, valueSAP, storeSigned16},
 		14: {"R_X86_64_8", 1, x86Absolute, valueSA, storeAny8},
@@ -79,4 +79,5 @@ var x86_64 = target{
 const (
 	kind64   = linkgraph.Kind(elf.R_X86_64_64)
 	kindPC32 = linkgraph.Kind(elf.R_X86_64_PC32)
+	kind32S  = linkgraph.Kind(elf.R_X86_64_32S)
 )

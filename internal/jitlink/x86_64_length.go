@@ -8,6 +8,7 @@ type x86Instruction struct {
 	vex     int // index of the first byte of a VEX, EVEX or REX2 prefix, -1: none
 	modrm   int // index of the ModRM byte, -1: none
 	disp    int // index of the displacement of its memory operand, -1: none
+	sib     int // index of the SIB byte of an operand disp32 or disp32(,index), -1: none
 	imm     int // bytes of immediate at its end
 	opmap   byte
 	prefix  bool // it has legacy prefixes
@@ -85,7 +86,7 @@ func x86Maps() (one, two [256]byte) {
 
 // decodeX86 finds the parts of the 64-bit mode instruction at the start of code; ok is false for what is no instruction known here.
 func decodeX86(code []byte) (in x86Instruction, ok bool) {
-	in = x86Instruction{rex: -1, vex: -1, modrm: -1, disp: -1}
+	in = x86Instruction{rex: -1, vex: -1, modrm: -1, disp: -1, sib: -1}
 	at, rexW := 0, false
 	byteAt := func(i int) byte {
 		if i < len(code) {
@@ -194,7 +195,7 @@ func (in *x86Instruction) operand(code []byte, at int) int {
 	if rm == 4 {
 		n++
 		if at+1 < len(code) && mod == 0 && code[at+1]&7 == 5 {
-			in.disp = at + n
+			in.sib, in.disp = at+1, at+n
 			return n + 4
 		}
 	}

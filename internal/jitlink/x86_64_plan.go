@@ -44,6 +44,16 @@ func (p *planner) x86Operand(e *linkgraph.Edge) x86Operand {
 // x86Absolute: S + A in 64 or fewer bits.
 func x86Absolute(p *planner, e *linkgraph.Edge) { p.body(e, e.Addend) }
 
+// x86Narrow: S + A in 32 bits. Code may have to reach a variable of the process by another instruction.
+func x86Narrow(p *planner, e *linkgraph.Edge) {
+	if p.body(e, e.Addend) || p.memory != linkgraph.Code {
+		return
+	}
+	if s := &p.g.Symbols[e.Target]; s.Def == linkgraph.Undefined && !s.StandIn && p.reach(e.Target) == far {
+		p.x86FarAbsolute(e)
+	}
+}
+
 func x86PC64(p *planner, e *linkgraph.Edge) { p.body(e, 0) }
 
 func x86PLT32(p *planner, e *linkgraph.Edge) {

@@ -25,7 +25,7 @@ import (
 // x86FarData serves a PC-relative memory operand or lea of a symbol that is out of reach (r is far, or host).
 func (p *planner) x86FarData(e *linkgraph.Edge, r reach) {
 	start, in, ok := p.x86Sweep(e.Offset)
-	if !ok {
+	if !ok || !in.ripBase || start+uint64(in.disp) != uint64(e.Offset) {
 		if r == host {
 			e.Kind |= viaStub // a distance as an immediate or the like
 			return
@@ -51,7 +51,22 @@ func (p *planner) x86FarData(e *linkgraph.Edge, r reach) {
 	p.x86Veneer(e, start, in, int32(k))
 }
 
-// x86Sweep decodes from the start of the function to the instruction whose rip-relative field is at offset.
+// x86Leave makes the instruction at start a jump to its veneer, and ends the veneer with a jump behind it.
+func (p *planner) x86Leave(e *linkgraph.Edge, start uint64, in x86Instruction, to uint32) {
+	p.tail = append(p.tail, 0xe9, 0, 0, 0, 0)
+	storeSigned32(p.tail[len(p.tail)-4:], start+uint64(in.length)-uint64(p.tailOffset()))
+
+	old := p.patch()[start : start+uint64(in.length)]
+	for i := range old {
+		old[i] = 0x90
+	}
+	old[0] = 0xe9
+	storeSigned32(old[1:], uint64(to)-start-5)
+	*e = linkgraph.Edge{Offset: e.Offset}
+	p.l.Stats.Veneers++
+}
+
+// x86Sweep decodes from the start of the function to the instruction that has a field at offset.
 func (p *planner) x86Sweep(offset uint32) (start uint64, in x86Instruction, ok bool) {
 	at := p.swept
 	fdes := p.g.FDEsOf(p.block)
@@ -65,7 +80,7 @@ func (p *planner) x86Sweep(offset uint32) (start uint64, in x86Instruction, ok b
 		}
 		if at+uint64(in.length) > uint64(offset) {
 			p.swept = at
-			return at, in, in.ripBase && at+uint64(in.disp) == uint64(offset)
+			return at, in, true
 		}
 		at += uint64(in.length)
 	}
@@ -113,8 +128,8 @@ func (in *x86Instruction) loads(code []byte) (reg byte, ok bool) {
 	return 0, false
 }
 
-// scratch chooses a register that an instruction does not use: none of the three is an implicit operand of any instruction with a
-// rip-relative operand except cmpxchg8b and cmpxchg16b (rbx, taken last).
+// scratch chooses a register that an instruction does not use: none of these is an implicit operand of any instruction with a
+// memory operand except cmpxchg8b and cmpxchg16b (rbx, taken when there is another operand than memory, which they have not).
 func (in *x86Instruction) scratch(code []byte) byte {
 	reg, vvvv := code[in.modrm]>>3&7, byte(0xff)
 	high := byte(0xff) // ah, ch, dh, bh are parts of registers 0 to 3
@@ -128,12 +143,33 @@ func (in *x86Instruction) scratch(code []byte) byte {
 	} else if in.rex < 0 {
 		high = reg & 3
 	}
-	for _, r := range [...]byte{6, 7, 3} {
-		if r != reg && r != high && r != vvvv {
+	index, _ := in.index(code)
+	for _, r := range [...]byte{6, 7, 3, 5} {
+		if r != reg && r != high && r != vvvv && r != index {
 			return r
 		}
 	}
-	panic("BUG: jitlink: an x86-64 instruction has more than two register operands")
+	panic("BUG: jitlink: an x86-64 instruction has more than three register operands")
+}
+
+// index returns the register that an operand adds to an absolute address, with its scale as in a SIB byte; 0xff if there is none.
+func (in *x86Instruction) index(code []byte) (reg, scale byte) {
+	rex := byte(0) // X in bit 1, B in bit 0
+	switch {
+	case in.rex >= 0:
+		rex = code[in.rex]
+	case in.vex >= 0 && code[in.vex] != 0xc5:
+		rex = ^code[in.vex+1] >> 5
+	}
+	switch {
+	case in.sib >= 0:
+		if reg = code[in.sib]>>3&7 | rex&2<<2; reg != 4 {
+			return reg, code[in.sib] & 0xc0
+		}
+	case in.modrm >= 0 && code[in.modrm]>>6 == 2 && code[in.modrm]&7 != 4: // disp32(reg)
+		return code[in.modrm]&7 | rex&1<<3, 0
+	}
+	return 0xff, 0
 }
 
 // x86Veneer moves the instruction at start behind the block.
@@ -142,6 +178,9 @@ func (p *planner) x86Veneer(e *linkgraph.Edge, start uint64, in x86Instruction, 
 	entry := p.entry(e.Target)
 	to := p.tailOffset()
 	base, loads := in.loads(code)
+	if index, _ := in.index(code); loads && base == index {
+		loads = false
+	}
 	if !loads {
 		base = in.scratch(code)
 		p.tail = append(p.tail, 0x48, 0x8d, 0x64, 0x24, 0x80) // lea -128(%rsp), %rsp
@@ -156,37 +195,39 @@ func (p *planner) x86Veneer(e *linkgraph.Edge, start uint64, in x86Instruction, 
 		p.tail = append(p.tail, 0x58+base)                             // pop
 		p.tail = append(p.tail, 0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0) // lea 128(%rsp), %rsp
 	}
-	p.tail = append(p.tail, 0xe9, 0, 0, 0, 0)
-	storeSigned32(p.tail[len(p.tail)-4:], start+uint64(in.length)-uint64(p.tailOffset()))
-
-	old := p.patch()[start : start+uint64(in.length)]
-	for i := range old {
-		old[i] = 0x90
-	}
-	old[0] = 0xe9
-	storeSigned32(old[1:], uint64(to)-start-5)
-	*e = linkgraph.Edge{Offset: e.Offset}
-	p.l.Stats.Veneers++
+	p.x86Leave(e, start, in, to)
 }
 
-// x86Rebase appends to the tail an instruction whose operand disp32(%rip) is replaced by k(base), and returns the offset in the block at
-// which its immediate stands.
+// x86Rebase appends to the tail an instruction whose operand disp32(%rip) or disp32(,index) is replaced by k(base) or k(base,index), and
+// returns the offset in the block at which its immediate stands.
 func (p *planner) x86Rebase(code []byte, in x86Instruction, base byte, k int32) uint32 {
+	index, scale := in.index(code)
+	high := index != 0xff && index > 7
 	if in.rex >= 0 {
-		code[in.rex] = code[in.rex]&^3 | base>>3 // REX.X counts only with an index register
+		code[in.rex] = code[in.rex]&^3 | base>>3
+		if high {
+			code[in.rex] |= 2
+		}
 	}
 	if in.vex >= 0 {
 		switch code[in.vex] { // base is below 8: B (stored inverted, except in REX2) says so
 		case 0xc4, 0x62:
 			code[in.vex+1] |= 0x60
+			if high {
+				code[in.vex+1] &^= 0x40
+			}
 		case 0xd5:
 			code[in.vex+1] &^= 0x33
 		}
 	}
 	p.tail = append(p.tail, code[:in.modrm]...)
-	p.tail = append(p.tail, 0x80|code[in.modrm]&0x38|base&7)
-	if base&7 == 4 {
-		p.tail = append(p.tail, 0x24)
+	switch reg := code[in.modrm] & 0x38; {
+	case index != 0xff:
+		p.tail = append(p.tail, 0x84|reg, scale|index&7<<3|base&7)
+	case base&7 == 4:
+		p.tail = append(p.tail, 0x84|reg, 0x24)
+	default:
+		p.tail = append(p.tail, 0x80|reg|base&7)
 	}
 	p.tail = append(p.tail, 0, 0, 0, 0)
 	storeSigned32(p.tail[len(p.tail)-4:], uint64(int64(k)))

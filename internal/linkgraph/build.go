@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"slices"
+	"strings"
 
 	"livejit/internal/elfobj"
 )
@@ -182,12 +183,18 @@ func (b *builder) symbol(id SymbolID, fs *elfobj.Symbol) error {
 	if fs.Bind != elf.STB_LOCAL {
 		s.Scope = Global
 	}
+	if name, _, ok := strings.Cut(fs.Name, "@@"); ok && name != "" && fs.Section != elfobj.Undef {
+		s.Name = name // the default version of a symbol is what its name means
+	}
 	s.Anonymous = fs.Type == elf.STT_SECTION || fs.Type == elf.STT_FILE || s.Scope == Local && isLocalLabel(fs.Name)
 	s.Part = s.Scope == Local && s.Type == Func && isPart(fs.Name)
 	switch {
 	case fs.Section == elfobj.Abs:
 		s.Def = Absolute
 	case fs.Section == elfobj.Common:
+		if fs.Name == "__gnu_lto_slim" {
+			return &BuildError{Object: b.f.Name, Msg: "holds no code but GCC's intermediate form; compile without -flto or with -ffat-lto-objects"}
+		}
 		return b.common(id, fs)
 	case fs.Section == elfobj.Undef:
 		s.Offset = 0

@@ -200,8 +200,10 @@ type Symbol struct {
 	Used         bool // some edge of a loaded block refers to it
 	Called       bool // some edge calls it or jumps to it
 	AddressTaken bool // some edge of a loaded block uses its address otherwise
+	Narrow       bool // some edge of a loaded block wants its address in 32 bits (code that is not position-independent)
 
 	StubTarget bool   // set by the engine: references to it go by Target's stub and slot
+	StandIn    bool   // set by the engine: Target.Stub is a near copy of this constant of the process, for what is Narrow
 	Target     Target // filled by the engine for undefined and StubTarget symbols
 }
 
@@ -209,7 +211,7 @@ type Symbol struct {
 // and for every StubTarget symbol.
 type Target struct {
 	Addr       uint64 // what a load of its address yields: the stub of our functions, 0 for undefined weak
-	Stub       uint64 // near branch entry, 0 = none: branch to Addr or the block
+	Stub       uint64 // near branch entry, 0 = none: branch to Addr or the block; of a StandIn the copy
 	Slot       uint64 // near pointer slot holding the callable address, 0 = none
 	SlotIsAddr bool   // the slot holds Addr itself (functions of the process): GOT loads may read it
 	Size       uint64 // st_size, for R_*_SIZE

@@ -192,7 +192,7 @@ func (b *builder) nearer(x, y SymbolID) bool {
 func (g *Graph) markUses() {
 	for i := range g.Symbols {
 		s := &g.Symbols[i]
-		s.Used, s.Called, s.AddressTaken = false, false, false
+		s.Used, s.Called, s.AddressTaken, s.Narrow = false, false, false, false
 	}
 	for i := range g.Blocks {
 		blk := &g.Blocks[i]
@@ -205,6 +205,7 @@ func (g *Graph) markUses() {
 			s := &g.Symbols[e.Target]
 			call := section.Memory == Code && isCall(g.Machine, blk.Data, e)
 			g.use(s, call, !call && !section.Direct)
+			s.Narrow = s.Narrow || g.isNarrow(e.Kind)
 			if s.Anonymous && s.Block >= 0 && g.Blocks[s.Block].Root >= 0 && s.Block != BlockID(i) {
 				g.use(&g.Symbols[g.Blocks[s.Block].Root], call, !call && !section.Direct)
 			}
@@ -216,6 +217,11 @@ func (g *Graph) markUses() {
 		}
 	}
 	g.stale = false
+}
+
+// isNarrow reports whether a kind is an absolute address in 32 bits.
+func (g *Graph) isNarrow(k Kind) bool {
+	return g.Machine == elf.EM_X86_64 && (k == Kind(elf.R_X86_64_32) || k == Kind(elf.R_X86_64_32S))
 }
 
 func (g *Graph) use(s *Symbol, call, address bool) {

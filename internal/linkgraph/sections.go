@@ -185,3 +185,36 @@ func (b *builder) defineBounds() error {
 	}
 	return nil
 }
+
+// Bound defines a __start_NAME or __stop_NAME symbol for another object: ok is false if no loaded section here is called NAME. It returns
+// a new symbol of the graph. Must be called before jitlink.NewLink.
+func (g *Graph) Bound(symbol string) (id SymbolID, ok bool, err error) {
+	name, stop, ok := boundOf(symbol)
+	if !ok {
+		return None, false, nil
+	}
+	first, last := BlockID(None), BlockID(None)
+	for i := range g.Sections {
+		s := &g.Sections[i]
+		if s.Name != name || s.Type == elf.SHT_NULL || s.Memory == Unloaded || s.Block < 0 || g.Blocks[s.Block].Discarded {
+			continue
+		}
+		if first < 0 {
+			first = s.Block
+		}
+		if s.Memory == TLS || s.Memory != g.MemoryOf(first) {
+			return None, false, &BuildError{Object: g.Name, Section: s.Name, Msg: "section delimited by __start_ and __stop_ symbols is thread-local or has two kinds of memory"}
+		}
+		s.Bounded, last = true, s.Block
+	}
+	if first < 0 {
+		return None, false, nil
+	}
+	if stop {
+		id = g.AddSymbol(last, g.Blocks[last].Size)
+	} else {
+		id = g.AddSymbol(first, 0)
+	}
+	g.Symbols[id].Used, g.Symbols[id].AddressTaken = true, true
+	return id, true, nil
+}

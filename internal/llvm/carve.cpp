@@ -93,7 +93,7 @@ bool Carver::mapsToItself(const Metadata *md) {
   if (purpose == Data && isa<DINode>(md)) return true;
   if (auto *s = dyn_cast<DISubprogram>(md)) {
     if (!s->isDistinct()) return !differs(index, md);
-    if (auto *unit = s->getUnit()) {
+    if (auto *unit = dyn_cast_or_null<DICompileUnit>(s->getRawUnit())) { // what hangs on !dbg is checked, the rest may be anything
       // Its unit is asked for next: have a copy without the lists of everything in the source file ready.
       DICompileUnit *&trimmed = index.trimmed[unit];
       if (!trimmed) {

@@ -90,7 +90,9 @@ func (c *Context) ParseIR(name string, text []byte) (*Module, error) {
 }
 
 // ParseBitcode reads raw or wrapped bitcode of any version that LLVM 22
-// understands and upgrades it. Otherwise it is like ParseIR.
+// understands and upgrades it. Otherwise it is like ParseIR. The bitcode must have
+// been written by a compiler: LLVM's reader finds truncation and most damage, but
+// fabricated bitcode can crash it, and so the process. Text has no such limit.
 func (c *Context) ParseBitcode(name string, data []byte) (*Module, error) {
 	return c.parseBitcode(name, data, false)
 }

@@ -206,12 +206,11 @@ int globalvar; static int used;
 namespace n { struct T { int q; }; }
 using n::T;
 #define MACRO 1
-template <class X> int tmpl(X x) { struct Local { X v; } l{x}; return l.v; }
+template <class X> int tmpl(X x) { struct Local { X v; } l{x}; return (int)sizeof(l.v); }
 static inline __attribute__((always_inline)) int inlined(int k) { int deep = k + 1; return deep; }
 int other(Big *b) { auto f = [](int z) { return z; }; return f(b->fields); }
 int f(Big *b, T t) { int local = b->fields + inlined(t.q); { int nested = local; used += nested; } return tmpl(local) + tmpl(t.q); }
 int g() { auto l = [] { return 1; }; return tmpl(l) != 0 ? 1 : 2; }
-struct Conv { operator int() { return 4; } };
 `, "-g", "-fno-discard-value-names", "-D_G", "-fdebug-macro")
 	c := newContext(t)
 	m := parseBitcodeFile(t, c, "d.cpp", bc)

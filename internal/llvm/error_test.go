@@ -71,6 +71,19 @@ func TestBitcodeErrors(t *testing.T) {
 	}
 }
 
+// TestTruncatedBitcode reads every beginning of a file.
+func TestTruncatedBitcode(t *testing.T) {
+	c := newContext(t)
+	bc := compileC(t, "a.c", "static int v; int f(int x) { return x + v++; }\n", "-g")
+	for n := range len(bc) {
+		if m, err := c.ParseBitcode("x.bc", bc[:n]); err == nil {
+			m.Close()
+		} else if e := err.(*Error); e.Kind != KindParse && e.Kind != KindVerify {
+			t.Fatalf("%d of %d bytes: %v %v", n, len(bc), e.Kind, e)
+		}
+	}
+}
+
 func TestBitcodeRoundTrip(t *testing.T) {
 	c := newContext(t)
 	m := parse(t, c, "define i32 @f(i32 %x) {\n  %y = mul i32 %x, %x\n  ret i32 %y\n}\n")

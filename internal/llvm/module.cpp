@@ -118,7 +118,6 @@ void writeBitcode(const Module &m, SmallVectorImpl<char> &out) {
 } // namespace
 
 bool verify(lj_ctx *c, Module &m) {
-  unsigned version = getDebugMetadataVersionFromModule(m);
   bool brokenDebugInfo = false;
   std::string text;
   raw_string_ostream os(text);
@@ -133,6 +132,7 @@ bool verify(lj_ctx *c, Module &m) {
     }
     return false;
   }
+  unsigned version = getDebugMetadataVersionFromModule(m); // not before: it trusts the module's flags
   if (version != 0 && version != DEBUG_METADATA_VERSION) {
     warn(c, "debug info of version " + Twine(version) + " dropped, LLVM 22 has version " + Twine(unsigned(DEBUG_METADATA_VERSION)));
     StripDebugInfo(m);

@@ -374,7 +374,19 @@ private:
     }
   }
 
+  // An alias must not name an alias that is weak: each gets to name the object itself.
+  void flatten(GlobalAlias &a) {
+    auto *base = a.getAliaseeObject();
+    if (!base || base == a.getAliasee()) return;
+    APInt offset(m.getDataLayout().getIndexTypeSizeInBits(a.getType()), 0);
+    if (a.getAliasee()->stripAndAccumulateConstantOffsets(m.getDataLayout(), offset, true) != base) return;
+    Constant *c = base;
+    if (!offset.isZero()) c = ConstantExpr::getGetElementPtr(Type::getInt8Ty(ctx->context), c, ConstantInt::get(ctx->context, offset));
+    if (c->getType() == a.getType()) a.setAliasee(c);
+  }
+
   void aliases() {
+    for (GlobalAlias &a : m.aliases()) flatten(a);
     for (GlobalAlias &a : m.aliases()) alias(a, "alias");
     for (GlobalIFunc &i : m.ifuncs()) alias(i, "ifunc");
   }

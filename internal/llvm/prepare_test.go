@@ -171,6 +171,14 @@ b:
 			want: []string{`^@a = weak alias void \(\), ptr @f`, `^@ia = weak alias void \(\), ptr @f`, `^@va = weak alias i32`},
 		},
 		{
+			name: "alias of an alias",
+			ir: `@v = global [2 x i32] zeroinitializer
+@a = alias i32, ptr @b
+@b = alias i32, getelementptr ([2 x i32], ptr @v, i64 0, i64 1)
+@c = alias i32, ptr @a`,
+			want: []string{`^@a = weak alias i32, getelementptr \(i8, ptr @v, i64 4\)`, `^@c = weak alias i32, getelementptr \(i8, ptr @v, i64 4\)`},
+		},
+		{
 			name: "ifunc",
 			ir: `define internal ptr @r() { ret ptr null }
 @i = internal ifunc void (), ptr @r`,

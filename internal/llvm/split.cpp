@@ -127,16 +127,16 @@ private:
       if (isPart(f)) add(f), comdat(f);
     for (GlobalVariable &v : m.globals())
       if (isData(v)) add(v), comdat(v);
+    for (GlobalIFunc &i : m.ifuncs()) {
+      add(i);
+      if (auto *r = i.getResolverFunction()) ties.unionSets(&i, r);
+    }
     for (GlobalAlias &a : m.aliases()) {
       add(a);
       auto *base = a.getAliaseeObject();
       if (!base || base->isDeclaration()) continue;
       if (!ties.contains(base)) add(*base); // a private constant with a name after all
       ties.unionSets(&a, base);
-    }
-    for (GlobalIFunc &i : m.ifuncs()) {
-      add(i);
-      if (auto *r = i.getResolverFunction()) ties.unionSets(&i, r);
     }
     for (auto &c : index->clusters) {
       GlobalValue *first = nullptr;

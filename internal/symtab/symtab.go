@@ -55,7 +55,7 @@ type Symbol struct {
 	Addr     uint64 // identity: what a load of its address yields
 	Stub     uint64 // near entry for branches; 0 if none
 	Slot     uint64 // the pointer slot the stub jumps through; 0 if none
-	Body     uint64 // functions of ours: first instruction of the current version
+	Body     uint64 // functions of ours: first instruction of the current version; data of the host: a near copy, if there is one
 	Size     uint64
 	TLS      *Place // thread-local symbols only
 	Alias    *Symbol
@@ -65,6 +65,7 @@ type Symbol struct {
 	Kind     Kind
 	Strength Strength
 	Local    bool // visible in its owner only
+	Constant bool // data of the host that nothing writes to
 }
 
 // Refs returns how many pieces refer to s.
