@@ -6,7 +6,6 @@ import (
 	"sort"
 
 	"livejit/internal/elfobj"
-	"livejit/internal/hostsym"
 	"livejit/internal/linkgraph"
 	"livejit/internal/llvm"
 	"livejit/internal/symtab"
@@ -370,101 +369,6 @@ func undefinedError(missing map[string]map[string]bool) error {
 	}
 	sort.Slice(e.Symbols, func(i, j int) bool { return e.Symbols[i].Symbol < e.Symbols[j].Symbol })
 	return e
-}
-
-// findHost looks for a name outside the engine: in its own run-time support, the process
-// and the libraries. It returns nil if it is nowhere.
-func (e *Engine) findHost(name string) (*symtab.Symbol, error) {
-	if own, ok := crtSymbols[name]; ok {
-		kind := symtab.HostFunc
-		if own.Data {
-			kind = symtab.HostData
-		}
-		return e.hostSymbol(name, kind, uint64(own.Addr))
-	}
-	found, ok := hostsym.LookupIn(name, e.libraries)
-	if !ok {
-		return nil, nil
-	}
-	switch found.Kind {
-	case hostsym.TLS:
-		s, err := e.hostSymbol(name, symtab.HostTLS, 0)
-		if err == nil {
-			s.TLS = &symtab.Place{Module: found.TLS.Module, Offset: found.TLS.Offset, TPOffset: found.TLS.TPOffset, Static: found.TLS.Static}
-		}
-		return s, err
-	case hostsym.Data:
-		s, err := e.hostSymbol(name, symtab.HostData, uint64(found.Addr))
-		if err == nil {
-			s.Size, s.Constant = found.Size, found.ReadOnly
-		}
-		return s, err
-	}
-	return e.hostSymbol(name, symtab.HostFunc, uint64(found.Addr))
-}
-
-// hostSymbol enters a symbol of the host into the table; a function gets a stub, by which
-// code reaches it however far away it is.
-func (e *Engine) hostSymbol(name string, kind symtab.Kind, address uint64) (*symtab.Symbol, error) {
-	s := &symtab.Symbol{Name: name, Kind: kind, Addr: address, Type: -1}
-	if kind == symtab.HostFunc {
-		stub, err := e.stubs.Alloc()
-		if err != nil {
-			return nil, memoryError("", name, err)
-		}
-		e.stubs.Redirect(stub, address)
-		s.Stub, s.Slot = stub.Addr, stub.Slot
-	}
-	e.table.Insert(s)
-	return s, nil
-}
-
-// standIn serves code that is not position-independent and wants the address of a host
-// symbol in 32 bits. As in an executable of that kind, the address of a function becomes
-// that of its stub, for all that is loaded from now on, unless something uses its address
-// already; and a constant (a vtable, a std::type_info) is copied to where it can be reached.
-func (e *Engine) standIn(s *symtab.Symbol, module string) error {
-	const narrow = 1<<31 - 1
-	switch {
-	case s.Kind == symtab.HostFunc && s.Owner == nil && s.Addr > narrow && s.Refs() == 0:
-		s.Addr = s.Stub
-	case s.Kind == symtab.HostData && s.Constant && s.Size > 0 && s.Addr > narrow && s.Body == 0:
-		request := MemoryRequest{Module: module, Function: s.Name, Section: "copy of a constant", Kind: ReadOnlyMemory, Size: s.Size, Align: 64}
-		span, err := e.memory.Allocate(request)
-		if err != nil {
-			return &MemoryError{Request: request, Err: err}
-		}
-		if err := e.memory.Write(span, 0, nativeBytes(s.Addr, s.Size)); err != nil {
-			e.memory.Free(span)
-			return &MemoryError{Request: request, Err: err}
-		}
-		e.copies[s], s.Body = span, span.RX
-	}
-	return nil
-}
-
-// releaseSymbol takes back one reference. A host symbol that nothing refers to any more
-// goes.
-func (e *Engine) releaseSymbol(s *symtab.Symbol) {
-	if s.Release() == 0 {
-		e.dropUnused(s)
-	}
-}
-
-// dropUnused removes a host symbol without references.
-func (e *Engine) dropUnused(s *symtab.Symbol) {
-	if s.Refs() != 0 || !s.Kind.Host() || s.Owner != nil {
-		return
-	}
-	e.table.Remove(s)
-	if s.Stub != 0 {
-		e.stubs.Free(stubOf(s))
-		s.Stub, s.Slot = 0, 0
-	}
-	if copied, ok := e.copies[s]; ok {
-		delete(e.copies, s)
-		e.memory.Free(copied)
-	}
 }
 
 // definer names who defines s, for messages.

@@ -20,10 +20,12 @@ namespace lj {
 namespace {
 
 // Nodes whose answer needs no search: 1 differs, 0 does not, -1 look at its operands.
-int differsByKind(const Metadata *md) {
+int differsByKind(const CutIndex &index, const Metadata *md) {
   if (auto *c = dyn_cast<ConstantAsMetadata>(md)) return isa<ConstantData>(c->getValue()) ? 0 : 1;
   auto *n = dyn_cast<MDNode>(md);
   if (!n) return 0;
+  // Without compile units nothing is debug info, whatever it looks like; nobody has checked it.
+  if (!index.debugInfo && (isa<DINode>(n) || isa<DILocation>(n) || isa<DIAssignID>(n))) return 0;
   if (isa<DILocation>(n) || isa<DICompileUnit>(n) || isa<DILocalVariable>(n) || isa<DILabel>(n) || isa<DIAssignID>(n) ||
       isa<DILexicalBlockBase>(n))
     return 1;
@@ -36,7 +38,7 @@ int differsByKind(const Metadata *md) {
 } // namespace
 
 bool differs(CutIndex &index, const Metadata *md) {
-  int k = differsByKind(md);
+  int k = differsByKind(index, md);
   if (k >= 0) return k;
   auto it = index.differs.find(md);
   if (it != index.differs.end()) return it->second;
@@ -51,7 +53,7 @@ bool differs(CutIndex &index, const Metadata *md) {
     const MDNode *n = reached[i];
     for (const MDOperand &op : n->operands()) {
       if (!op) continue;
-      int k = differsByKind(op);
+      int k = differsByKind(index, op);
       if (k < 0) {
         auto known = index.differs.find(op);
         if (known != index.differs.end()) k = known->second;
@@ -91,9 +93,9 @@ Carver::~Carver() = default;
 
 bool Carver::mapsToItself(const Metadata *md) {
   if (purpose == Data && isa<DINode>(md)) return true;
-  if (auto *s = dyn_cast<DISubprogram>(md)) {
+  if (auto *s = dyn_cast<DISubprogram>(md); s && index.debugInfo) {
     if (!s->isDistinct()) return !differs(index, md);
-    if (auto *unit = dyn_cast_or_null<DICompileUnit>(s->getRawUnit())) { // what hangs on !dbg is checked, the rest may be anything
+    if (auto *unit = s->getUnit()) {
       // Its unit is asked for next: have a copy without the lists of everything in the source file ready.
       DICompileUnit *&trimmed = index.trimmed[unit];
       if (!trimmed) {

@@ -85,6 +85,8 @@ public:
 
 std::unique_ptr<CutIndex> makeIndex(Module &m) {
   auto index = std::make_unique<CutIndex>();
+  NamedMDNode *units = m.getNamedMetadata("llvm.dbg.cu");
+  index->debugInfo = units && units->getNumOperands() > 0;
   Clusters clusters(*index);
   for (Function &f : m) clusters.function(f);
   for (bool compiler : {false, true}) {

@@ -46,6 +46,8 @@ struct CutIndex {
 
   llvm::DenseSet<const llvm::GlobalValue *> used, compilerUsed; // entries of llvm.used, llvm.compiler.used
 
+  bool debugInfo = false; // the module has compile units
+
   // Metadata: true if it leads to something that differs in a cut module (a subprogram, a compile unit, a global value).
   llvm::DenseMap<const llvm::Metadata *, bool> differs;
   llvm::DenseMap<const llvm::DICompileUnit *, llvm::DICompileUnit *> trimmed;

@@ -37,6 +37,6 @@
 //
 // shim.h is the contract between Go and C++; its implementation lies in
 // landing.cpp (fatal errors, diagnostics), module.cpp (reading and writing),
-// prepare.cpp, summary.cpp, cut.cpp, split.cpp and pipeline.cpp. shim_cgo.go
-// holds every crossing.
+// prepare.cpp, summary.cpp, carve.cpp (the copying that cut.cpp and split.cpp share)
+// and pipeline.cpp. shim_cgo.go holds every crossing.
 package llvm

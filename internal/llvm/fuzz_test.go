@@ -56,7 +56,8 @@ var fuzzSeeds = []string{
 	"define internal i32 @h(i32 %x) alwaysinline { ret i32 %x }\ndefine i32 @f(i32 %x) personality ptr @p {\n %a = invoke i32 @h(i32 %x) to label %ok unwind label %bad\nok:\n ret i32 %a\nbad:\n %l = landingpad { ptr, i32 } cleanup\n resume { ptr, i32 } %l\n}\ndeclare i32 @p(...)\n",
 	"define void @f() !dbg !3 { ret void, !dbg !6 }\n!llvm.module.flags = !{!0}\n!llvm.dbg.cu = !{!1}\n!0 = !{i32 2, !\"Debug Info Version\", i32 3}\n!1 = distinct !DICompileUnit(language: DW_LANG_C99, file: !2)\n!2 = !DIFile(filename: \"a.c\", directory: \"/\")\n!3 = distinct !DISubprogram(name: \"f\", file: !2, unit: !1, type: !4, spFlags: DISPFlagDefinition)\n!4 = !DISubroutineType(types: !5)\n!5 = !{null}\n!6 = !DILocation(line: 1, scope: !3)\n",
 	"!llvm.module.flags = !{!0, !1}\n!0 = !{i32 2, !\"Debug Info Version\", i32 3}\n!1 = distinct !DIFile(filename: \"a.c\", directory: \"/\")\n", // flags that are none
-	"define void @f() { ret void, !g !0 }\n!0 = distinct !DISubprogram(unit: !1)\n!1 = !{!0, null, ptr @f}\n", // debug info that is none
+	"define void @f() { ret void, !g !0 }\n!0 = distinct !DISubprogram(unit: !1)\n!1 = !{!0, null, ptr @f}\n",                                     // debug info that is none
+	"define void @f() !d !3 { ret void, !dbg !2 }\n!llvm.dbg.cu = !{!1}\n!1 = distinct !DICompileUnit(language: DW_LANG_C99, file: !6)\n!2 = !DIFile(filename: \"a.c\", directory: \"/\")\n!3 = distinct !DISubprogram(name: \"f\", file: !2, unit: !1, type: !4)\n!4 = !DISubroutineType(types: !4)\n!6 = !DILocation(line: 1, scope: !3)",
 	"@al = alias i32, ptr @if\n@if = ifunc void (), ptr @r\n@al2 = alias i32, ptr @al\ndefine internal ptr @r() alwaysinline { ret ptr null }\n",
 	"target triple = \"x86_64-unknown-linux-gnu\"\nmodule asm \".globl q\"\n%s = type { i8, <4 x float>, [3 x %s2] }\n%s2 = type <{ i1 }>\ndeclare %s @g(ptr byval(%s2), ...)\n",
 }

@@ -1,7 +1,7 @@
 package llvm
 
 /*
-#cgo CXXFLAGS: -std=c++17 -O2 -g0 -fno-exceptions -fno-rtti -D_GNU_SOURCE -D__STDC_CONSTANT_MACROS -D__STDC_FORMAT_MACROS -D__STDC_LIMIT_MACROS -Wall -Wno-unused-parameter
+#cgo CXXFLAGS: -std=c++17 -O2 -g0 -DNDEBUG -fno-exceptions -fno-rtti -D_GNU_SOURCE -D__STDC_CONSTANT_MACROS -D__STDC_FORMAT_MACROS -D__STDC_LIMIT_MACROS -Wall -Wno-unused-parameter
 #include <malloc.h>
 #include "shim.h"
 */
