@@ -3,6 +3,7 @@ package livejit
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"livejit/internal/crt"
 	"livejit/internal/guard"
@@ -20,6 +21,7 @@ type Module struct {
 	// Set by the load, then only changed under the engine's lock.
 	kept        []Source // what it was made from, for recompiling and showing
 	pieces      []*piece
+	archives    []*archiveFile   // that came with it: searched while it is open
 	symbols     []*symtab.Symbol // everything it defines
 	locals      map[string]*symtab.Symbol
 	signatures  []*signature
@@ -246,6 +248,7 @@ func (m *Module) free() error {
 	if m.exit != nil {
 		errs = append(errs, m.exit.release(e))
 	}
+	e.archives = slices.DeleteFunc(e.archives, func(a *archiveFile) bool { return slices.Contains(m.archives, a) })
 	m.pieces, m.symbols, m.locals, m.kept, m.pulled = nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

@@ -42,6 +42,7 @@ func (l *load) publish(context.Context) error {
 	l.keepLists()
 	l.module.pulled = l.pulled
 	e.archives = append(e.archives, l.archives...)
+	l.module.archives = l.archives
 	e.modules = append(e.modules, l.module)
 	l.pin = e.gate.Enter()
 	l.published = true

@@ -56,7 +56,7 @@ func Object(name string, data []byte) Source {
 
 // Archive is an ar archive of objects or bitcode. Adding it loads nothing by itself: like
 // a static linker, the engine loads the members that define what the sources added with
-// it, or later ones, leave undefined.
+// it, or later ones while its module is open, leave undefined.
 func Archive(name string, data []byte) Source {
 	return Source{name: name, kind: archive, data: data}
 }
