@@ -11,24 +11,24 @@ import (
 
 // defineBounds defines __start_NAME and __stop_NAME symbols, which delimit the section NAME,
 // for units that refer to them while another unit has the section. They are the load's own.
-func (l *load) defineBounds() error {
-	for _, u := range l.units {
+func (t *transaction) defineBounds() error {
+	for _, u := range t.link.units {
 		for _, id := range u.graph.UndefinedSymbols() {
 			name := u.graph.Symbols[id].Name
-			if !strings.HasPrefix(name, "__start_") && !strings.HasPrefix(name, "__stop_") || l.names[name] != nil || l.known(name) {
+			if !strings.HasPrefix(name, "__start_") && !strings.HasPrefix(name, "__stop_") || t.link.names[name] != nil || t.known(u, name) {
 				continue
 			}
-			if err := l.defineBound(name); err != nil {
+			if err := t.defineBound(name); err != nil {
 				return err
 			}
 		}
 	}
-	return l.checkBounds()
+	return t.checkBounds()
 }
 
 // defineBound defines one such symbol in the first unit that has the section, if one has.
-func (l *load) defineBound(name string) error {
-	for _, u := range l.units {
+func (t *transaction) defineBound(name string) error {
+	for _, u := range t.link.units {
 		id, ok, err := u.graph.Bound(name)
 		if err != nil {
 			return &FormatError{Source: u.name, Err: err}
@@ -36,11 +36,11 @@ func (l *load) defineBound(name string) error {
 		if !ok {
 			continue
 		}
-		s := &symtab.Symbol{Name: name, Owner: l.module, Kind: symtab.Data, Type: -1, Local: true}
-		d := &definition{symbol: s, unit: u, id: id}
+		s := &symtab.Symbol{Name: name, Owner: u.module, Kind: symtab.Data, Local: true}
+		d := &definition{symbol: s, module: u.module, unit: u, id: id, name: name, local: true}
 		u.symbols = append(u.symbols, s)
-		l.names[name] = d
-		l.order = append(l.order, d)
+		t.link.names[name] = d
+		t.link.order = append(t.link.order, d)
 		return nil
 	}
 	return nil
@@ -48,10 +48,10 @@ func (l *load) defineBound(name string) error {
 
 // checkBounds refuses a section that __start_ and __stop_ symbols delimit if several units
 // have a part of it: each unit would see its own part only.
-func (l *load) checkBounds() error {
+func (t *transaction) checkBounds() error {
 	bounded := make(map[string]bool)
 	eachSection := func(f func(*unit, *linkgraph.Section) error) error {
-		for _, u := range l.units {
+		for _, u := range t.link.units {
 			for i := range u.graph.Sections {
 				s := &u.graph.Sections[i]
 				if s.Memory == linkgraph.Unloaded || s.Block < 0 || u.graph.Blocks[s.Block].Discarded || s.Type == elf.SHT_NULL {

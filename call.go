@@ -327,7 +327,10 @@ func translateGuard(name string, err error) error {
 	}
 	var exception *guard.ExceptionError
 	var panicked *guard.PanicError
+	var missed *guard.MissError
 	switch {
+	case errors.As(err, &missed):
+		return missed.Err
 	case errors.As(err, &exception):
 		return &ExceptionError{Function: name, Type: exception.Type, What: exception.What}
 	case errors.As(err, &panicked):

@@ -70,7 +70,6 @@ func (e *Engine) defineLocked(name string, fn reflect.Value) (err error) {
 		e.memory.Free(h.thunk)
 		return err
 	}
-	h.symbol.Retain() // the definition itself: it stays although nothing refers to it yet
 	e.defined[name] = h
 	return nil
 }

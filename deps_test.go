@@ -27,7 +27,8 @@ var rooms = map[string][]string{
 	"internal/stubtable": {"internal/codearena"},
 	"internal/symtab":    {},
 	"internal/epoch":     {},
-	"internal/guard":     {},
+	"internal/guard":     {"internal/threads"},
+	"internal/threads":   {},
 	"internal/unwind":    {},
 	"internal/jitdebug":  {},
 	"internal/hostsym":   {},
@@ -38,7 +39,7 @@ var rooms = map[string][]string{
 	"internal/csources":  {},
 	"": {
 		"internal/elfobj", "internal/ehframe", "internal/linkgraph", "internal/jitlink", "internal/vmem", "internal/codearena",
-		"internal/stubtable", "internal/symtab", "internal/epoch", "internal/guard", "internal/unwind", "internal/jitdebug",
+		"internal/stubtable", "internal/symtab", "internal/epoch", "internal/guard", "internal/threads", "internal/unwind", "internal/jitdebug",
 		"internal/hostsym", "internal/crt", "internal/llvm", "internal/codegen", "stackmap",
 	},
 	"clang":          {"", "internal/llvm"},

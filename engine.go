@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"livejit/internal/codegen"
 	"livejit/internal/epoch"
+	"livejit/internal/guard"
 	"livejit/internal/hostsym"
 	"livejit/internal/stubtable"
 	"livejit/internal/symtab"
+	"livejit/internal/threads"
 	"livejit/internal/unwind"
 )
 
@@ -39,6 +41,16 @@ type Engine struct {
 	pieces    []*piece                // by identifier, the number in the headers of code; 0 is not used
 	freeIDs   []uint32
 
+	bySource   map[string]*Module        // by the names of their sources, the last that had one
+	deleted    map[string]*symtab.Symbol // functions that were deleted while others could still call them
+	missing    map[uint64]*symtab.Symbol // by stub: functions without machine code, pending and deleted
+	compiling  map[*symtab.Symbol]*flight
+	signatures map[string]*signature
+
+	reclaimer
+	programs openPrograms
+	misses   *guard.MissHandler
+
 	open atomic.Bool // !closed, for entries
 }
 
@@ -51,7 +63,11 @@ func New(options ...Option) (*Engine, error) {
 			return nil, err
 		}
 	}
-	e := &Engine{config: c, table: symtab.New(), defined: make(map[string]*hostFunction), copies: make(map[*symtab.Symbol]Span), pieces: make([]*piece, 1)}
+	e := &Engine{config: c, table: symtab.New(), defined: make(map[string]*hostFunction), copies: make(map[*symtab.Symbol]Span), pieces: make([]*piece, 1),
+		bySource: make(map[string]*Module), deleted: make(map[string]*symtab.Symbol), missing: make(map[uint64]*symtab.Symbol),
+		compiling: make(map[*symtab.Symbol]*flight), signatures: make(map[string]*signature)}
+	e.stop = make(chan struct{})
+	e.config.stress = e.config.stress || os.Getenv("LIVEJIT_STRESS") == "1"
 	if err := e.start(); err != nil {
 		return nil, errors.Join(err, e.giveBack())
 	}
@@ -63,7 +79,7 @@ func New(options ...Option) (*Engine, error) {
 func (e *Engine) start() (err error) {
 	m := e.config.memory
 	if m == nil {
-		if m, err = NewMemoryManager(e.config.arenaSize); err != nil {
+		if m, err = newArena(e.config.arenaSize, e.config.stress); err != nil {
 			return fmt.Errorf("livejit: reserve memory: %w", err)
 		}
 	}
@@ -75,9 +91,10 @@ func (e *Engine) start() (err error) {
 	if e.region, err = unwind.NewRegion(lo, hi); err != nil {
 		return fmt.Errorf("livejit: unwind region: %w", err)
 	}
-	if e.stubs, err = stubtable.New(stubMemory{e.memory}); err != nil {
+	if e.stubs, err = stubtable.New(stubMemory{e.memory}, uint64(guard.MissEntry())); err != nil {
 		return fmt.Errorf("livejit: stub table: %w", err)
 	}
+	e.misses = guard.HandleMisses(lo, hi, e.miss)
 	if e.compiler, err = codegen.NewLLVM(codegen.Options{OptLevel: e.config.optLevel, CPU: e.config.cpu}); err != nil {
 		return err
 	}
@@ -130,24 +147,13 @@ func (e *Engine) Add(ctx context.Context, sources ...Source) (*Module, error) {
 	if len(sources) == 0 {
 		return nil, errors.New("livejit: Add without a source")
 	}
-	l := &load{engine: e, module: &Module{engine: e, name: sources[0].name}}
-	defer l.discard()
-	start := time.Now()
-	if err := l.compile(ctx, sources); err != nil {
-		return nil, err
-	}
-	compiled := time.Now()
-	if err := l.link(ctx); err != nil {
-		return nil, err
-	}
-	l.module.stats.LoadDuration.Link = time.Since(compiled)
-	l.module.stats.LoadDuration.Total = time.Since(start)
-	err := l.module.construct()
-	e.gate.Exit(l.pin)
+	u := &Update{}
+	u.Add(sources...)
+	r, err := e.update(ctx, u)
 	if err != nil {
-		return nil, join(err, l.module.Close())
+		return nil, err
 	}
-	return l.module, nil
+	return r.Modules[0], nil
 }
 
 // Function returns the function called name, or nil. Functions that are local to a module
@@ -185,7 +191,7 @@ func (e *Engine) Modules() []*Module {
 // Close runs the destructors and exit handlers of everything loaded, the last loaded first,
 // and gives back everything: code, data, names, unwind tables, libraries, callbacks. It
 // refuses with an *InUseError while calls are inside native code; threads that native code
-// started must have ended. Afterwards every method returns ErrClosed, and so does every
+// started must not be in its code any more. Afterwards every method returns ErrClosed, and so does every
 // bound function. Closing again does nothing.
 func (e *Engine) Close() error {
 	e.mu.Lock()
@@ -193,7 +199,7 @@ func (e *Engine) Close() error {
 		e.mu.Unlock()
 		return nil
 	}
-	if n := e.gate.Inside(); n != 0 {
+	if n := e.insideLocked(); n != 0 {
 		e.mu.Unlock()
 		return &InUseError{Name: "engine", Running: n}
 	}
@@ -207,15 +213,34 @@ func (e *Engine) Close() error {
 	if e.closed {
 		return errors.Join(errs...)
 	}
-	inside := e.gate.Exclusive(func() {
-		e.closed = true
-		e.open.Store(false)
-		errs = append(errs, e.giveBack())
-	})
+	inside := e.insideLocked()
+	if inside == 0 {
+		inside = e.gate.Exclusive(func() {
+			e.closed = true
+			e.open.Store(false)
+			close(e.stop)
+			errs = append(errs, e.giveBack())
+		})
+	}
 	if inside != 0 {
 		errs = append(errs, &InUseError{Name: "engine", Running: inside})
 	}
 	return errors.Join(errs...)
+}
+
+// insideLocked returns how many calls are inside native code, and threads of native code's
+// own in code of this engine.
+func (e *Engine) insideLocked() int {
+	n := e.gate.Inside()
+	if n > 0 || threads.Native() == 0 {
+		return n
+	}
+	lo, hi := e.memory.Range()
+	holders, err := threads.Scan([]threads.Range{{Lo: lo, Hi: hi}}, scanLimit)
+	if err != nil || holders[0].Thread != 0 {
+		return 1
+	}
+	return 0
 }
 
 // lastStanding returns the module loaded last of those whose destructors have not run, nil
@@ -233,13 +258,19 @@ func (e *Engine) lastStanding() *Module {
 func (e *Engine) giveBack() error {
 	var errs []error
 	for i := len(e.modules) - 1; i >= 0; i-- {
-		errs = append(errs, e.modules[i].free())
+		e.modules[i].retire()
 	}
 	e.modules = nil
+	e.releaseAll()
 	for name, h := range e.defined {
-		e.releaseSymbol(h.symbol)
-		errs = append(errs, h.release(e.memory))
 		delete(e.defined, name)
+		e.dropUnused(h.symbol)
+		errs = append(errs, h.release(e.memory))
+	}
+	e.releaseAll()
+	e.programs.closeAll()
+	if e.misses != nil {
+		e.misses.Release()
 	}
 	for _, lib := range e.libraries {
 		errs = append(errs, lib.Close())
@@ -260,7 +291,7 @@ func (e *Engine) giveBack() error {
 	if e.memory != nil {
 		errs = append(errs, e.memory.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, e.failed)...)
 }
 
 // reach is the size of the range that holds all memory.

@@ -1,12 +1,10 @@
 package livejit
 
-import (
-	"livejit/internal/stubtable"
-	"livejit/internal/symtab"
-)
+import "livejit/internal/symtab"
 
-// Function is a native function of a module. It stays valid as a value after its module is
-// closed; calls then return a *DeletedError.
+// Function is a native function of a module: its name and stub, whatever version is current.
+// It stays valid as a value when the function is deleted; calls then return a *DeletedError
+// until the name is defined again.
 type Function struct {
 	engine *Engine
 	symbol *symtab.Symbol
@@ -26,25 +24,33 @@ func (f *Function) Type() string {
 
 // Addr returns the function's address, that of its stub: as native code sees it, the same
 // for the function's whole life. It is 0 once the function is deleted.
+// Since the caller may keep it, the stub is not used for another function before the
+// module is closed.
 func (f *Function) Addr() uintptr {
 	f.engine.mu.Lock()
 	defer f.engine.mu.Unlock()
-	return uintptr(entryOf(f.symbol))
+	f.primary().AddressTaken = true
+	return uintptr(f.symbol.Entry.Load())
 }
 
 // Module returns the module that defines the function.
-func (f *Function) Module() *Module { return f.symbol.Owner.(*Module) }
+func (f *Function) Module() *Module {
+	f.engine.mu.Lock()
+	defer f.engine.mu.Unlock()
+	return f.symbol.Owner.(*Module)
+}
 
-// Size returns the size of the function's machine code in bytes.
-func (f *Function) Size() int { return int(f.symbol.Size) }
+// Size returns the size of the machine code of the function's current version in bytes.
+func (f *Function) Size() int {
+	f.engine.mu.Lock()
+	defer f.engine.mu.Unlock()
+	return int(f.symbol.Size)
+}
 
 // signature returns the function's IR type, nil if unknown.
 func (f *Function) signature() *signature {
-	m := f.Module()
-	if f.symbol.Type < 0 {
-		return nil
-	}
-	return m.signatures[f.symbol.Type]
+	s, _ := f.symbol.Type.(*signature)
+	return s
 }
 
 // entry returns the address to enter at. The caller is inside the engine's gate, so what
@@ -53,22 +59,24 @@ func (f *Function) entry() (uint64, error) {
 	if !f.engine.open.Load() {
 		return 0, ErrClosed
 	}
-	address := entryOf(f.symbol)
+	address := f.symbol.Entry.Load()
 	if address == 0 {
-		return 0, &DeletedError{Name: f.symbol.Name}
+		return 0, f.noEntry()
 	}
 	return address, nil
 }
 
-// callable says whether s may be a function. An untyped label of hand-written assembly may.
-func callable(s *symtab.Symbol) bool { return s.Kind == symtab.Func || s.Kind == symtab.Label }
-
-// entryOf returns where to enter s, 0 once it is deleted.
-func entryOf(s *symtab.Symbol) uint64 {
-	if s.Kind == symtab.Label {
-		return s.Addr
+// noEntry says why the function cannot be entered.
+func (f *Function) noEntry() error {
+	f.engine.mu.Lock()
+	defer f.engine.mu.Unlock()
+	if f.symbol.State == symtab.Outdated {
+		if now := f.engine.table.Lookup(f.symbol.Name); now != nil && now.Type != nil {
+			return &SignatureError{Function: f.symbol.Name, Native: now.Type.String(), Go: f.symbol.Type.String(), Reason: "the function was replaced by one of another type; look it up again"}
+		}
 	}
-	return s.Stub
+	return &DeletedError{Name: f.symbol.Name}
 }
 
-func stubOf(s *symtab.Symbol) stubtable.Stub { return stubtable.Stub{Addr: s.Stub, Slot: s.Slot} }
+// callable says whether s may be a function. An untyped label of hand-written assembly may.
+func callable(s *symtab.Symbol) bool { return s.Kind == symtab.Func || s.Kind == symtab.Label }

@@ -39,7 +39,7 @@ func (e *Engine) findHost(name string) (*symtab.Symbol, error) {
 // hostSymbol enters a symbol of the host into the table; a function gets a stub, by which
 // code reaches it however far away it is.
 func (e *Engine) hostSymbol(name string, kind symtab.Kind, address uint64) (*symtab.Symbol, error) {
-	s := &symtab.Symbol{Name: name, Kind: kind, Addr: address, Type: -1}
+	s := &symtab.Symbol{Name: name, Kind: kind, Addr: address}
 	if kind == symtab.HostFunc {
 		stub, err := e.stubs.Alloc()
 		if err != nil {
@@ -76,23 +76,19 @@ func (e *Engine) standIn(s *symtab.Symbol, module string) error {
 	return nil
 }
 
-// releaseSymbol takes back one reference. A host symbol that nothing refers to any more
-// goes.
-func (e *Engine) releaseSymbol(s *symtab.Symbol) {
-	if s.Release() == 0 {
-		e.dropUnused(s)
-	}
-}
-
-// dropUnused removes a host symbol without references.
+// dropUnused removes a host symbol without references, unless it is a Go function that is
+// defined.
 func (e *Engine) dropUnused(s *symtab.Symbol) {
-	if s.Refs() != 0 || !s.Kind.Host() || s.Owner != nil {
+	if s.Refs() != 0 || !s.Kind.Host() || s.Owner != nil || s.Name == "" {
+		return
+	}
+	if h := e.defined[s.Name]; h != nil && h.symbol == s {
 		return
 	}
 	e.table.Remove(s)
+	s.Name = "" // it goes once
 	if s.Stub != 0 {
-		e.stubs.Free(stubOf(s))
-		s.Stub, s.Slot = 0, 0
+		e.retireStub(s)
 	}
 	if copied, ok := e.copies[s]; ok {
 		delete(e.copies, s)

@@ -66,7 +66,13 @@ type arena struct{ a *codearena.Arena }
 // packed side by side; code in two views of one memory, so that no page is ever writable
 // and executable at one address.
 func NewMemoryManager(size uint64) (MemoryManager, error) {
-	a, err := codearena.New(codearena.Options{Size: size})
+	return newArena(size, false)
+}
+
+// newArena makes the default memory manager; one that keeps freed code filled with traps
+// if stress is set.
+func newArena(size uint64, stress bool) (MemoryManager, error) {
+	a, err := codearena.New(codearena.Options{Size: size, KeepPages: stress})
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +90,17 @@ func (m arena) Allocate(r MemoryRequest) (Span, error) {
 func (m arena) Write(s Span, off uint64, p []byte) error { return m.a.Write(toArena(s), off, p) }
 func (m arena) Free(s Span) error                        { return m.a.Free(toArena(s)) }
 func (m arena) Close() error                             { return m.a.Close() }
+
+// addGaps adds what the arena knows about its pages.
+func (m arena) addGaps(memory map[string]MemoryStats) {
+	arena := m.a.Stats()
+	for kind := CodeMemory; kind <= DataMemory; kind++ {
+		k := arena.Kinds[kind]
+		s := memory[kind.String()]
+		s.Resident, s.Free, s.LargestFree = k.Touched, k.Free, k.LargestFree
+		memory[kind.String()] = s
+	}
+}
 
 func toArena(s Span) codearena.Span {
 	return codearena.Span{RX: s.RX, RW: s.RW, Size: s.Size, Kind: codearena.Kind(s.Kind)}

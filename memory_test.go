@@ -281,6 +281,7 @@ func inUse(e *livejit.Engine) livejit.Stats {
 	}
 	delete(s.Memory, livejit.StubMemory.String())
 	delete(s.Memory, livejit.SlotMemory.String())
+	s.Reclaimed, s.Scans = 0, 0
 	return s
 }
 

@@ -8,41 +8,47 @@ import (
 	"livejit/internal/crt"
 	"livejit/internal/guard"
 	"livejit/internal/jitlink"
-	"livejit/internal/llvm"
 	"livejit/internal/symtab"
 )
 
-// Module is what one Engine.Add loaded: functions and data of its sources and of the
-// archive members they needed.
+// Module is what was added in one piece: functions and data of its sources and of the
+// archive members they needed, with what has replaced and joined them since.
 type Module struct {
 	engine *Engine
 	name   string
 
-	// Set by the load, then only changed under the engine's lock.
-	kept        []Source // what it was made from, for recompiling and showing
-	pieces      []*piece
-	archives    []*archiveFile   // that came with it: searched while it is open
-	symbols     []*symtab.Symbol // everything it defines
-	locals      map[string]*symtab.Symbol
-	signatures  []*signature
-	signatureOf map[*llvm.Signature]int32 // while loading
-	tls         []crt.TLSModule
-	pulled      []pulledMember // its archive members
-	exit        *exitSupport   // nil: no exit handlers
-	stats       ModuleStats
-	constructs  []uint64 // constructors, until they have run
-	destructed  bool
-	closed      bool
+	// Set by the transaction that adds it, then only changed under the engine's lock.
+	loaded     bool
+	sources    []string         // names of what it was made from
+	pieces     []*piece         // current ones, in no order
+	archives   []*archiveFile   // that came with it: searched while it is open
+	symbols    []*symtab.Symbol // everything it defines, deleted functions too; nil where one has gone
+	locals     map[string]*symtab.Symbol
+	tls        []crt.TLSModule
+	pulled     []pulledMember // its archive members
+	exit       *exitSupport   // nil: no exit handlers
+	stats      ModuleStats
+	constructs []uint64 // constructors, until they have run
+	destructed bool
+	closed     bool
+	constants  []Span // of old versions, kept until it is closed
+	remaining  int    // after it was closed: pieces that are still to be reclaimed
 }
 
-// piece is what lives and dies together: a function or datum and what only it uses.
+// piece is what lives and dies together: a version of a function or datum with what only
+// it uses.
 type piece struct {
-	id     uint32
-	name   string // of the function or datum; empty for what a module shares
-	module *Module
-	spans  []Span
-	starts []uint64         // of its code blocks
-	refs   []*symtab.Symbol // what it refers to, each counted in the symbol
+	symtab.Version
+	name    string // of the function or datum; empty for what a module shares
+	module  *Module
+	spans   []Span
+	starts  []uint64 // of its code blocks
+	bytes   jitlink.Bytes
+	place   int32 // in module.pieces, or in engine.retired once it is retired
+	current int32 // symbols whose current version it holds
+	pins    int32
+	stays   bool   // as long as its module does, whoever refers to it
+	epoch   uint64 // in which it was retired
 }
 
 // Name returns the name of the module's first source.
@@ -62,29 +68,30 @@ func (m *Module) Function(name string) *Function {
 			return nil
 		}
 	}
-	if !callable(s) {
+	if !callable(s) || s.State == symtab.Deleted {
 		return nil
 	}
 	return &Function{engine: m.engine, symbol: s}
 }
 
-// Functions returns the functions the module defines, in the order of its sources.
+// Functions returns the functions the module defines, in the order in which they came.
 func (m *Module) Functions() []*Function {
 	m.engine.mu.Lock()
 	defer m.engine.mu.Unlock()
 	list := make([]*Function, 0, len(m.symbols))
 	for _, s := range m.symbols {
-		if s.Kind == symtab.Func {
+		if s != nil && s.Kind == symtab.Func && s.State <= symtab.Pending {
 			list = append(list, &Function{engine: m.engine, symbol: s})
 		}
 	}
 	return list
 }
 
-// Close removes the module: its destructors and exit handlers run, then its names, code,
-// data, stubs and unwind tables go. It refuses with an *InUseError, which names the
-// referrers, while other modules refer to it, and while calls are inside native code.
-// Closing again does nothing.
+// Close removes the module: its destructors and exit handlers run, then its names go, and
+// its code, data, stubs and unwind tables as soon as no thread is inside of them: before
+// Close returns, if none is. It refuses with an *InUseError, which names the referrers, while
+// other modules refer to it. Calls that come to its functions afterwards end with a
+// *DeletedError. Closing again does nothing.
 func (m *Module) Close() error {
 	e := m.engine
 	e.mu.Lock()
@@ -94,37 +101,33 @@ func (m *Module) Close() error {
 		return err
 	}
 	failed := m.destruct()
+	if err := m.shut(); err != nil {
+		return errors.Join(failed, err)
+	}
+	e.reclaimSome()
+	return failed
+}
 
+// shut makes everything of m unreachable and retires it.
+func (m *Module) shut() error {
+	e := m.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if m.closed {
-		return failed
+		return nil
 	}
 	if err := m.closable(); err != nil {
-		return errors.Join(failed, err)
+		return err
 	}
-	inside := e.gate.Exclusive(func() {
-		failed = errors.Join(failed, m.free())
-		for i, other := range e.modules {
-			if other == m {
-				e.modules = append(e.modules[:i], e.modules[i+1:]...)
-				break
-			}
-		}
-	})
-	if inside != 0 {
-		return errors.Join(failed, &InUseError{Name: m.name, Running: inside})
-	}
-	return failed
+	e.modules = slices.DeleteFunc(e.modules, func(other *Module) bool { return other == m })
+	m.retire()
+	return nil
 }
 
 // closable says what stands in the way of closing m.
 func (m *Module) closable() error {
 	if m.closed {
 		return nil
-	}
-	if n := m.engine.gate.Inside(); n != 0 {
-		return &InUseError{Name: m.name, Running: n}
 	}
 	if referrers := m.referrers(); len(referrers) > 0 {
 		return &InUseError{Name: m.name, Referrers: referrers}
@@ -134,35 +137,69 @@ func (m *Module) closable() error {
 
 // referrers lists what in other modules refers to m.
 func (m *Module) referrers() []string {
-	own := make(map[*symtab.Symbol]int)
-	for _, p := range m.pieces {
-		for _, s := range p.refs {
-			if s.Owner == symtab.Owner(m) {
-				own[s]++
-			}
-		}
-	}
-	wanted := false
-	for _, s := range m.symbols {
-		wanted = wanted || s.Refs() > own[s]
-	}
-	if !wanted {
-		return nil
-	}
 	var list []string
-	for _, other := range m.engine.modules {
-		if other == m {
+	for _, s := range m.symbols {
+		if s == nil || s.State == symtab.Deleted || s.Refs() == 0 {
 			continue
 		}
-		for _, p := range other.pieces {
-			for _, s := range p.refs {
-				if s.Owner == symtab.Owner(m) {
-					list = append(list, fmt.Sprintf("%s (%s) to %s", p.title(), other.name, s.Name))
-				}
+		s.Users(func(v *symtab.Version, _ symtab.RefFlags) bool {
+			if p := m.engine.pieces[v.ID]; !v.Retired && p.module != m {
+				list = append(list, fmt.Sprintf("%s (%s) to %s", p.title(), p.module.name, s.Name))
 			}
+			return true
+		})
+	}
+	slices.Sort(list)
+	return list
+}
+
+// retire takes the module's names away, has its functions lead nowhere and retires all its
+// pieces. What is left goes with the last of them.
+func (m *Module) retire() {
+	e := m.engine
+	m.closed = true
+	e.table.DropGroups(m)
+	for _, name := range m.sources {
+		if e.bySource[name] == m {
+			delete(e.bySource, name)
 		}
 	}
-	return list
+	for _, p := range m.pulled {
+		delete(p.archive.taken, p.member) // a later load may need it again
+	}
+	e.archives = slices.DeleteFunc(e.archives, func(a *archiveFile) bool { return slices.Contains(m.archives, a) })
+	m.remaining = len(m.pieces)
+	for len(m.pieces) > 0 {
+		e.retire(m.pieces[len(m.pieces)-1])
+	}
+	for _, s := range m.symbols {
+		if s == nil {
+			continue
+		}
+		s.Orphan = true
+		e.unname(s)
+		if s.Refs() == 0 {
+			e.unneeded(s)
+		}
+	}
+	m.symbols, m.locals, m.pulled, m.archives, m.sources = nil, nil, nil, nil, nil
+	if m.remaining == 0 {
+		e.finish(m)
+	}
+}
+
+// finish gives back what a closed module has besides its pieces: the last of them is gone.
+func (e *Engine) finish(m *Module) {
+	for _, t := range m.tls {
+		t.Release()
+	}
+	if m.exit != nil {
+		e.failed = errors.Join(e.failed, m.exit.release(e))
+	}
+	for _, s := range m.constants {
+		e.freeSpan(s)
+	}
+	m.tls, m.exit, m.constants = nil, nil, nil
 }
 
 // title names a piece in messages.
@@ -197,10 +234,11 @@ func (m *Module) destruct() error {
 		return nil
 	}
 	m.destructed = true
+	exit := m.exit
 	pin := e.gate.Enter() // before anyone can see that it is done with: nothing is freed meanwhile
 	defer e.gate.Exit(pin)
 	e.mu.Unlock()
-	return m.exit.dso.Finalize()
+	return exit.dso.Finalize()
 }
 
 // run calls a native function of no arguments that need a type.
@@ -214,70 +252,69 @@ func (e *Engine) run(address uint64, what string) error {
 	return translateGuard(what, guard.Call(frame))
 }
 
-// free gives back all that m owns. The engine is locked (or being taken down), no native
-// code is running.
-func (m *Module) free() error {
-	if m.closed {
-		return nil
+// enter makes s a symbol of m and, if it is not local, gives it its name.
+func (m *Module) enter(s *symtab.Symbol) {
+	s.Owner = m
+	s.At = int32(len(m.symbols))
+	m.symbols = append(m.symbols, s)
+	if s.Kind == symtab.Func {
+		m.stats.Functions++
 	}
-	m.closed = true
-	e := m.engine
-	var errs []error
-	for _, s := range m.symbols {
-		e.table.Remove(s)
-	}
-	e.table.DropGroups(m)
-	for _, p := range m.pieces {
-		errs = append(errs, p.free(e))
-	}
-	for _, s := range m.symbols {
-		if s.Stub != 0 && s.Alias == nil {
-			e.stubs.Free(stubOf(s))
-		}
-		s.Stub, s.Slot = 0, 0
-		if s.Kind == symtab.Label {
-			s.Addr = 0
-		}
-	}
-	for _, p := range m.pulled {
-		delete(p.archive.taken, p.member) // a later load may need it again
-	}
-	for _, t := range m.tls {
-		t.Release()
-	}
-	if m.exit != nil {
-		errs = append(errs, m.exit.release(e))
-	}
-	e.archives = slices.DeleteFunc(e.archives, func(a *archiveFile) bool { return slices.Contains(m.archives, a) })
-	m.pieces, m.symbols, m.locals, m.kept, m.pulled = nil, nil, nil, nil, nil
-	return errors.Join(errs...)
+	m.engine.giveName(s)
 }
 
-// free gives back the piece's memory, registrations and references.
-func (p *piece) free(e *Engine) error {
-	e.region.Remove(p.starts...)
-	var errs []error
-	for _, s := range p.spans {
-		errs = append(errs, e.memory.Free(s))
+// leave takes s out of m's symbols.
+func (m *Module) leave(s *symtab.Symbol) {
+	if int(s.At) < len(m.symbols) && m.symbols[s.At] == s {
+		m.symbols[s.At] = nil
+		if int(s.At) == len(m.symbols)-1 {
+			m.symbols = m.symbols[:s.At]
+		}
 	}
-	for _, s := range p.refs {
-		e.releaseSymbol(s)
+}
+
+// source notes that a source of that name belongs to m.
+func (m *Module) source(name string) {
+	if m.engine.bySource[name] == m {
+		return
 	}
-	e.pieces[p.id] = nil
-	e.freeIDs = append(e.freeIDs, p.id)
-	return errors.Join(errs...)
+	m.engine.bySource[name] = m
+	m.sources = append(m.sources, name)
+}
+
+// keep makes p one of m's current pieces.
+func (m *Module) keep(p *piece) {
+	p.place = int32(len(m.pieces))
+	m.pieces = append(m.pieces, p)
+	m.stats.count(p.bytes, 1)
+}
+
+// drop takes p out of m's current pieces.
+func (m *Module) drop(p *piece) {
+	last := len(m.pieces) - 1
+	m.pieces[p.place] = m.pieces[last]
+	m.pieces[p.place].place = p.place
+	m.pieces[last] = nil
+	m.pieces = m.pieces[:last]
+	m.stats.count(p.bytes, -1)
 }
 
 // newPiece makes the lasting form of a linked piece and gives it an identifier.
 func (e *Engine) newPiece(m *Module, from *jitlink.Piece) *piece {
 	p := &piece{name: from.Name, module: m}
 	if n := len(e.freeIDs); n > 0 {
-		p.id, e.freeIDs = e.freeIDs[n-1], e.freeIDs[:n-1]
+		p.ID, e.freeIDs = e.freeIDs[n-1], e.freeIDs[:n-1]
 	} else {
-		p.id = uint32(len(e.pieces))
+		p.ID = uint32(len(e.pieces))
 		e.pieces = append(e.pieces, nil)
 	}
-	e.pieces[p.id] = p
-	from.ID = p.id
+	e.pieces[p.ID] = p
+	from.ID = p.ID
 	return p
+}
+
+// freePiece takes the identifier of a piece back.
+func (e *Engine) freePiece(p *piece) {
+	e.pieces[p.ID] = nil
+	e.freeIDs = append(e.freeIDs, p.ID)
 }

@@ -23,13 +23,19 @@ func TestLoadInCallback(t *testing.T) {
 		if err := e.Define("late", func() int64 { return 4 }); err != nil {
 			panic(err)
 		}
-		if err := m.Close(); !errors.As(err, &inUse) || inUse.Running == 0 {
-			t.Errorf("Close inside of a call = %v, want an InUseError", err)
-		}
 		if err := e.Close(); !errors.As(err, &inUse) || inUse.Running == 0 {
 			t.Errorf("Engine.Close inside of a call = %v, want an InUseError", err)
 		}
-		return call(t, e, "inner", n) + 1
+		inner := e.Function("inner")
+		result := call(t, e, "inner", n) + 1
+		if err := m.Close(); err != nil {
+			t.Errorf("Close inside of a call: %v", err)
+		}
+		var deleted *livejit.DeletedError
+		if _, err := inner.Call(background, n); !errors.As(err, &deleted) {
+			t.Errorf("a call after Close: %v, want a DeletedError", err)
+		}
+		return result
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -37,8 +43,11 @@ func TestLoadInCallback(t *testing.T) {
 	if got := call(t, e, "outer", 5); got != 16 {
 		t.Errorf("outer(5) = %d, want 16", got)
 	}
-	if got := call(t, e, "inner", 5); got != 15 {
-		t.Errorf("inner(5) = %d, want 15", got)
+	if err := e.Quiesce(background); err != nil {
+		t.Error(err)
+	}
+	if s := e.Stats(); s.Retired != 0 || s.Functions != 1 {
+		t.Errorf("after the call %d functions are loaded and %d versions retired, want 1 and 0", s.Functions, s.Retired)
 	}
 	for _, m := range e.Modules() {
 		if err := m.Close(); err != nil {

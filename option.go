@@ -11,6 +11,10 @@ type config struct {
 	libraries   []string
 	libraryDirs []string
 	args        []string
+
+	lazy          bool
+	keepConstants bool
+	stress        bool
 }
 
 // Option sets up an engine; see New.
@@ -27,6 +31,24 @@ func WithOptLevel(level int) Option {
 		c.optLevel = level
 		return nil
 	}
+}
+
+// WithLazy makes Add read and check IR without compiling its functions: each is compiled at its
+// first call, from whatever thread, native code or Go. Variables are laid out at once, since
+// constructors and other modules use them. A function that cannot be compiled or linked then, because it
+// refers to something undefined for example, ends the call that came to it with the
+// error. Objects, and modules with module-level assembly, are loaded whole.
+func WithLazy() Option {
+	return func(c *config) error { c.lazy = true; return nil }
+}
+
+// WithKeptConstants keeps the constants of old versions of a function (string literals,
+// tables) until its module is closed. Without it they go with the version: when no thread
+// has its address on its stack or in a register, and no Pin holds it. Pointers to them in
+// variables or in memory from malloc are not looked for; a program that stores the address of a
+// string literal there and replaces the function needs this option.
+func WithKeptConstants() Option {
+	return func(c *config) error { c.keepConstants = true; return nil }
 }
 
 // WithCPU sets the processor to generate code for, as LLVM names it. Default: this one,

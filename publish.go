@@ -2,176 +2,479 @@ package livejit
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
+	"time"
 
-	"livejit/internal/guard"
+	"livejit/internal/jitlink"
 	"livejit/internal/symtab"
+	"livejit/internal/threads"
 )
 
-// publish makes the load reachable. Unwind tables come first, then the slots, which
-// running code may read, then the names. Only an ifunc's resolver, which is native code, and a
-// lack of memory for exit handlers can fail here; nothing refers to the load yet, so discard
-// takes it back.
-func (l *load) publish(context.Context) error {
-	e := l.engine
-	for _, u := range l.units {
-		for i := range u.link.Pieces {
-			e.region.Add(u.link.Pieces[i].CodeStarts...)
-		}
-	}
-	for _, d := range l.order {
-		if s := d.symbol; !d.lost && s.Kind == symtab.Func && s.Alias == nil && !d.ifunc {
-			e.stubs.Redirect(stubOf(s), s.Body)
-		}
-	}
-	for _, d := range l.order {
-		if d.ifunc && !d.lost {
-			if err := e.resolveIFunc(d.symbol, l.module.name); err != nil {
-				l.unregister()
+// publish makes what was linked reachable, in an order that never shows running code
+// something that is not there: unwind tables, slots of new functions, slots of functions with a new
+// version, names; then what was deleted goes, and old versions are retired. What can fail comes first,
+// while nothing refers to anything new.
+func (t *transaction) publish(context.Context) error {
+	e := t.engine
+	for _, u := range t.link.units {
+		if len(u.graph.Finis) > 0 && (u.part == nil || !u.part.replaces()) {
+			if _, err := t.needExits(u.module); err != nil {
 				return err
 			}
 		}
 	}
-	if err := l.needExits(); err != nil {
-		l.unregister()
+	if err := t.migrate(); err != nil {
 		return err
 	}
-	l.keepPieces()
-	l.keepSymbols()
-	l.keepLists()
-	l.module.pulled = l.pulled
-	e.archives = append(e.archives, l.archives...)
-	l.module.archives = l.archives
-	e.modules = append(e.modules, l.module)
-	l.pin = e.gate.Enter()
-	l.published = true
+	e.hook("register")
+	for _, u := range t.link.units {
+		for i := range u.link.Pieces {
+			e.region.Add(u.link.Pieces[i].CodeStarts...)
+		}
+	}
+	added, changed := t.redirections()
+	for _, r := range added {
+		e.stubs.Redirect(stubOf(r.symbol), r.target)
+	}
+	if t.quiescent {
+		if err := t.storeQuiescent(changed); err != nil {
+			t.unregister()
+			return err
+		}
+	}
+	// From here on nothing fails.
+	t.keepPieces()
+	if !t.quiescent {
+		for _, r := range changed {
+			e.hook("redirect " + r.symbol.Name)
+			e.stubs.Redirect(stubOf(r.symbol), r.target)
+		}
+	}
+	e.hook("names")
+	t.keepDefinitions()
+	t.keepChanges()
+	t.keepModules()
+	if len(t.modules) > 0 {
+		t.pin = e.gate.Enter()
+	}
+	e.hook("published")
 	return nil
 }
 
+// redirection is where a stub is to lead.
+type redirection struct {
+	symbol *symtab.Symbol
+	target uint64
+}
+
+// redirections lists the stubs that nobody calls yet, and those that code may call now.
+func (t *transaction) redirections() (added, changed []redirection) {
+	miss := func(s *symtab.Symbol) redirection { return redirection{s, t.engine.stubs.Miss(stubOf(s))} }
+	for _, d := range t.link.order {
+		s := d.symbol
+		if d.lost || s.Kind != symtab.Func || s.Alias != nil {
+			continue
+		}
+		r := redirection{s, d.body}
+		if d.unit == nil || d.ifunc {
+			r = miss(s)
+		}
+		if d.again {
+			changed = append(changed, r)
+		} else {
+			added = append(added, r)
+		}
+	}
+	for _, list := range [...][]*symtab.Symbol{t.changes.invalid, t.changes.removed} {
+		for _, s := range list {
+			if s.Kind == symtab.Func && s.Alias == nil && !t.changes.revived[s] {
+				changed = append(changed, miss(s))
+			}
+		}
+	}
+	return added, changed
+}
+
 // unregister takes back the unwind tables.
-func (l *load) unregister() {
-	for _, u := range l.units {
+func (t *transaction) unregister() {
+	for _, u := range t.link.units {
 		for i := range u.link.Pieces {
-			l.engine.region.Remove(u.link.Pieces[i].CodeStarts...)
+			t.engine.region.Remove(u.link.Pieces[i].CodeStarts...)
 		}
 	}
 }
 
-// resolveIFunc calls the resolver of an indirect function and makes its stub lead to what
-// it returns (gABI extension STT_GNU_IFUNC).
-func (e *Engine) resolveIFunc(s *symtab.Symbol, module string) error {
-	frame := guard.GetFrame(0)
-	defer frame.Put()
-	frame.Fn = s.Body
-	if err := guard.Call(frame); err != nil {
-		return translateGuard(module+": resolver of "+s.Name, err)
+// migrate carries the values of variables over.
+func (t *transaction) migrate() error {
+	for _, d := range t.link.order {
+		if d.lost || d.migrate == nil {
+			continue
+		}
+		old, now := nativeBytes(d.succeeds.Addr, d.succeeds.Size), nativeBytes(d.body, d.size)
+		if err := d.migrate(old, now); err != nil {
+			return &RefusedError{Name: d.name, Reason: "migration: " + err.Error()}
+		}
 	}
-	if frame.RetInt[0] == 0 {
-		return fmt.Errorf("%s: resolver of %s returned no function", module, s.Name)
-	}
-	e.stubs.Redirect(stubOf(s), frame.RetInt[0])
 	return nil
 }
 
-// keepPieces makes the pieces the module's, with what they refer to.
-func (l *load) keepPieces() {
-	m := l.module
-	m.pieces = l.pieces
-	for _, u := range l.units {
+// busyError says which thread keeps a quiescent transaction waiting.
+type busyError struct {
+	symbol string
+	thread int
+	reason string
+}
+
+var errBusy = errors.New("livejit: a function to be changed is being executed")
+
+func (e *busyError) Error() string { return errBusy.Error() }
+func (e *busyError) Unwrap() error { return errBusy }
+
+// storeQuiescent changes the slots while all threads are held that could be inside of the
+// functions, if none is.
+func (t *transaction) storeQuiescent(changed []redirection) error {
+	e := t.engine
+	var ranges []threads.Range
+	names := make(map[uint64]string)
+	stores := make([]threads.Store, 0, len(changed))
+	for _, r := range changed {
+		stores = append(stores, threads.Store{Address: r.symbol.Slot, Value: r.target})
+		if r.symbol.Current == nil {
+			continue
+		}
+		for _, s := range e.pieces[r.symbol.Current.ID].spans {
+			if s.Kind == CodeMemory && names[s.RX] == "" {
+				ranges = append(ranges, threads.Range{Lo: s.RX, Hi: s.RX + s.Size})
+				names[s.RX] = r.symbol.Name
+			}
+		}
+	}
+	slices.SortFunc(ranges, func(a, b threads.Range) int { return int(int64(a.Lo) - int64(b.Lo)) })
+	done, holders, err := threads.Stop(ranges, stores, scanLimit)
+	if err != nil || done {
+		return err
+	}
+	for i, h := range holders {
+		if h.Thread != 0 {
+			return &busyError{symbol: names[ranges[i].Lo], thread: h.Thread, reason: h.Reason}
+		}
+	}
+	return errBusy
+}
+
+// keepPieces makes the pieces the modules', with what they refer to.
+func (t *transaction) keepPieces() {
+	for _, u := range t.link.units {
 		for i, p := range u.pieces {
 			from := &u.link.Pieces[i]
 			p.starts = from.CodeStarts
 			p.spans = spansOf(from)
-			for _, r := range from.Refs {
-				if s := u.symbols[r.Symbol]; s != nil && s != l.absent {
-					s.Retain()
-					p.refs = append(p.refs, s)
+			p.bytes = from.Bytes
+			if from.Root >= 0 {
+				if s := u.symbols[from.Root]; s != nil && !s.Kind.Host() {
+					p.Symbol = s
 				}
 			}
-			p.refs = append([]*symtab.Symbol(nil), p.refs...) // exactly as long as needed: there are many
-			m.stats.count(from)
+			p.Refer(t.dependences(u, from))
+			p.module.keep(p)
 		}
 	}
-	for _, s := range l.hosts {
-		l.engine.dropUnused(s) // looked up for a reference that did not survive
+	for _, u := range t.link.units {
+		for _, p := range u.pieces { // what nothing refers to was kept for another reason
+			p.stays = p.Symbol == nil && !p.Held()
+		}
+	}
+	for _, s := range t.link.hosts {
+		t.engine.dropUnused(s) // looked up for a reference that did not survive
 	}
 }
 
-// keepSymbols enters the names.
-func (l *load) keepSymbols() {
-	m, e := l.module, l.engine
-	for _, d := range l.order {
+// dependences returns what a piece of u refers to, by symbol and without one.
+func (t *transaction) dependences(u *unit, from *jitlink.Piece) ([]symtab.Ref, []*symtab.Version) {
+	refs := make([]symtab.Ref, 0, len(from.Refs))
+	var holds []*symtab.Version
+	for _, r := range from.Refs {
+		s := u.symbols[r.Symbol]
+		if s == nil {
+			if i := u.link.PieceOf(r.Symbol); i >= 0 && &u.link.Pieces[i] != from {
+				holds = append(holds, &u.pieces[i].Version)
+			}
+			continue
+		}
+		if s == t.link.absent {
+			continue
+		}
+		var how symtab.RefFlags
+		if r.Flags&jitlink.RefCall != 0 {
+			how |= symtab.Call
+		}
+		if r.Flags&jitlink.RefAddress != 0 {
+			how |= symtab.Address
+		}
+		refs = append(refs, symtab.Ref{Symbol: s, Flags: how})
+	}
+	if from.UsesShared {
+		holds = append(holds, &u.pieces[u.link.Shared].Version)
+	}
+	return refs, holds
+}
+
+// keepDefinitions enters what was defined: names, versions, what it can be compiled from.
+func (t *transaction) keepDefinitions() {
+	e := t.engine
+	for _, d := range t.link.order {
 		if d.lost {
 			continue
 		}
 		s := d.symbol
-		m.symbols = append(m.symbols, s)
-		if i := d.unit.link.PieceOf(d.id); i >= 0 {
-			s.Version = d.unit.pieces[i].id
+		if d.succeeds != nil {
+			e.outdate(d.succeeds)
 		}
-		if s.Kind == symtab.Func {
-			m.stats.Functions++
+		if d.again {
+			if t.changes.revived[s] {
+				t.leaveOld(s)
+			}
+			e.adopt(s, d)
+		} else {
+			d.module.enter(s)
+			if s.Alias != nil {
+				s.Alias.Aliases++
+			}
 		}
-		if s.Local {
-			continue
+		s.Size, s.Type, s.Strength, s.Body = d.size, d.typ, d.strength, d.body
+		if d.global != nil {
+			s.Code, s.Init, s.Lines, s.Constant = d.global.Code, d.global.Init, d.global.Lines, d.global.Constant
+			s.Origin = t.originOf(d)
+		} else {
+			s.Code, s.Init, s.Lines, s.Origin = symtab.Fingerprint{}, symtab.Fingerprint{}, 0, nil
 		}
-		if host := e.table.Lookup(s.Name); host != nil {
-			e.table.Remove(host) // what was bound to the process stays so; from now on the name means this
+		e.setVersion(s, t.versionOf(d))
+		switch {
+		case s.Kind == symtab.Label:
+			s.Entry.Store(s.Addr)
+		case s.Kind != symtab.Func:
+		default:
+			if s.State == symtab.Outdated {
+				delete(e.missing, s.Stub)
+				break // the first call of a function whose name means another one since
+			}
+			s.State = symtab.Loaded
+			switch {
+			case s.Alias != nil:
+			case d.unit == nil || d.ifunc:
+				s.State = symtab.Pending
+				e.missing[s.Stub] = s
+			default:
+				delete(e.missing, s.Stub)
+			}
+			s.Entry.Store(s.Stub)
 		}
-		e.table.Insert(s)
 	}
-	for signature := range l.groups {
+	for signature, m := range t.link.groups {
 		e.table.KeepGroup(signature, m)
 	}
-	m.signatureOf = nil
 }
 
-// needExits makes the module's exit handlers if it has destructors.
-func (l *load) needExits() error {
-	for _, u := range l.units {
-		if len(u.graph.Finis) > 0 {
-			_, err := l.module.exits()
-			return err
+// leaveOld takes a function that was deleted and is defined again by this transaction out of the
+// module it belonged to. Its stub leads to the new version already.
+func (t *transaction) leaveOld(s *symtab.Symbol) {
+	m := s.Owner.(*Module)
+	t.engine.takeName(s)
+	m.leave(s)
+	m.stats.Functions--
+	s.State = symtab.Deleted
+}
+
+// originOf returns what a definition can be compiled from again.
+func (t *transaction) originOf(d *definition) symtab.Origin {
+	var o *origin
+	if d.unit != nil {
+		o = d.unit.origin
+	} else {
+		for _, p := range t.parts {
+			if p.module == d.module && p.globals[d.name] == d.global {
+				o = p.origin
+			}
 		}
+	}
+	if o == nil || d.ifunc {
+		return nil
+	}
+	return o
+}
+
+// versionOf returns the piece that holds a definition's body, nil if none does.
+func (t *transaction) versionOf(d *definition) *piece {
+	if d.unit == nil || d.symbol.Alias != nil {
+		return nil
+	}
+	if i := d.unit.link.PieceOf(d.id); i >= 0 {
+		return d.unit.pieces[i]
 	}
 	return nil
 }
 
-// keepLists notes the constructors and destructors of all units in one order each.
-func (l *load) keepLists() {
-	m := l.module
-	var constructs, destructs []prioritized
-	for _, u := range l.units {
-		for i, address := range u.link.InitAddrs() {
-			constructs = append(constructs, prioritized{address, u.graph.Inits[i].Priority})
+// keepChanges does what was judged with what is loaded already.
+func (t *transaction) keepChanges() {
+	e := t.engine
+	for _, m := range t.changes.moved {
+		s := m.symbol
+		if s.State == symtab.Deleted || s.State == symtab.Outdated || s.Origin == nil {
+			continue
 		}
-		finis := u.link.FiniAddrs()
-		for i := len(finis) - 1; i >= 0; i-- { // array order: they run backwards
-			destructs = append(destructs, prioritized{finis[i], u.graph.Finis[i].Priority})
+		s.Origin, s.Lines = m.origin, m.global.Lines
+		if s.Local != m.global.Local {
+			e.rescope(s, m.global.Local)
 		}
-		m.stats.countUnit(u)
 	}
-	byPriority := func(a, b prioritized) int { return a.priority - b.priority }
-	slices.SortStableFunc(constructs, byPriority)
-	slices.SortStableFunc(destructs, byPriority)
-	for _, c := range constructs {
-		m.constructs = append(m.constructs, c.address)
-	}
-	if len(destructs) > 0 {
-		list := make([]uintptr, 0, len(destructs))
-		for _, d := range slices.Backward(destructs) {
-			list = append(list, uintptr(d.address))
+	for _, s := range t.changes.invalid {
+		if s.State == symtab.Loaded {
+			s.State = symtab.Pending
+			e.missing[s.Stub] = s
+			e.setVersion(s, nil)
 		}
-		m.exit.dso.AddFini(list...)
 	}
-	for _, s := range m.kept {
-		m.stats.KeptBytes += uint64(len(s.data))
+	for _, s := range t.changes.removed {
+		if !t.changes.revived[s] {
+			e.remove(s)
+		}
 	}
 }
+
+// keepModules makes new modules the engine's and notes constructors, destructors and archives.
+func (t *transaction) keepModules() {
+	e, l := t.engine, &t.link
+	var lazy []*origin
+	for _, m := range t.modules {
+		if !m.loaded {
+			m.loaded = true
+			e.modules = append(e.modules, m)
+		}
+	}
+	for _, p := range t.parts {
+		if p.archive == nil && p.first == nil {
+			p.module.source(p.source.name)
+		}
+		switch {
+		case p.origin == nil || p.first != nil:
+		case p.lazy(e):
+			p.origin.settle(p.program)
+			lazy = append(lazy, p.origin)
+		default:
+			p.origin.settle(nil)
+		}
+		if p.archive != nil {
+			p.module.archives = append(p.module.archives, p.archive)
+		}
+	}
+	for _, pulled := range l.pulled {
+		pulled.module.pulled = append(pulled.module.pulled, pulled)
+	}
+	for m, b := range l.tls {
+		m.tls = append(m.tls, b.module)
+	}
+	e.archives = append(e.archives, l.archives...)
+	lists := make(map[*Module]*initLists)
+	for _, u := range l.units {
+		t.count(u)
+		if u.part != nil && u.part.replaces() {
+			continue
+		}
+		if lists[u.module] == nil {
+			lists[u.module] = &initLists{}
+		}
+		lists[u.module].add(u)
+	}
+	for m, list := range lists {
+		list.keep(m)
+	}
+	for _, o := range lazy {
+		e.programs.touch(o)
+	}
+	for _, u := range l.units {
+		if u.part == nil { // a member of an archive
+			u.release()
+			if u.origin != nil {
+				u.origin.settle(nil)
+			}
+		}
+	}
+}
+
+// count adds what the link of a unit did to the statistics.
+func (t *transaction) count(u *unit) {
+	s := &u.module.stats
+	s.countLink(u)
+	if u.compiled != nil {
+		c := u.compiled.Times
+		t.stages.Parse += c.Parse
+		t.stages.Prepare += c.Prepare
+		t.stages.Optimize += c.Optimize
+		t.stages.Codegen += c.Codegen
+		t.stages.Read += c.Read + c.Graph
+	}
+	t.stages.Read += u.readTime
+}
+
+// initLists are the constructors and destructors of the units of a module.
+type initLists struct{ constructs, destructs []prioritized }
 
 // prioritized is a constructor or destructor.
 type prioritized struct {
 	address  uint64
 	priority int
+}
+
+func (l *initLists) add(u *unit) {
+	for i, address := range u.link.InitAddrs() {
+		l.constructs = append(l.constructs, prioritized{address, u.graph.Inits[i].Priority})
+	}
+	finis := u.link.FiniAddrs()
+	for i := len(finis) - 1; i >= 0; i-- { // array order: they run backwards
+		l.destructs = append(l.destructs, prioritized{finis[i], u.graph.Finis[i].Priority})
+	}
+}
+
+// keep gives the lists to the module, in one order each.
+func (l *initLists) keep(m *Module) {
+	byPriority := func(a, b prioritized) int { return a.priority - b.priority }
+	slices.SortStableFunc(l.constructs, byPriority)
+	slices.SortStableFunc(l.destructs, byPriority)
+	for _, c := range l.constructs {
+		m.constructs = append(m.constructs, c.address)
+	}
+	if len(l.destructs) == 0 {
+		return
+	}
+	list := make([]uintptr, 0, len(l.destructs))
+	for _, d := range slices.Backward(l.destructs) {
+		list = append(list, uintptr(d.address))
+	}
+	m.exit.dso.AddFini(list...)
+}
+
+// waiting is how long a quiescent transaction waits before it looks again.
+type waiting time.Duration
+
+const (
+	firstWait = waiting(50 * time.Microsecond)
+	lastWait  = waiting(5 * time.Millisecond)
+)
+
+// sleep waits, a little longer each time. If ctx ends it says who was in the way.
+func (w *waiting) sleep(ctx context.Context, why error) error {
+	timer := time.NewTimer(time.Duration(*w))
+	defer timer.Stop()
+	*w = min(2**w, lastWait)
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+	}
+	var busy *busyError
+	if errors.As(why, &busy) {
+		return &QuiescenceError{Function: busy.symbol, Thread: busy.thread, Reason: busy.reason, Err: ctx.Err()}
+	}
+	return ctx.Err()
 }

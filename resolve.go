@@ -11,10 +11,16 @@ import (
 	"livejit/internal/symtab"
 )
 
-// define enters every definition of the first units into the load's names.
-func (l *load) define(context.Context) error {
-	for _, u := range l.units {
-		if err := l.defineUnit(u); err != nil {
+// define enters every definition of the first units, and of lazy modules, into the link's
+// names.
+func (t *transaction) define(context.Context) error {
+	for _, u := range t.link.units {
+		if err := t.defineUnit(u); err != nil {
+			return err
+		}
+	}
+	for _, p := range t.parts {
+		if err := t.definePending(p); err != nil {
 			return err
 		}
 	}
@@ -22,17 +28,20 @@ func (l *load) define(context.Context) error {
 }
 
 // defineUnit enters the definitions of one unit.
-func (l *load) defineUnit(u *unit) error {
+func (t *transaction) defineUnit(u *unit) error {
 	g := u.graph
+	replaces := u.part != nil && u.part.replaces()
 	for id := range g.Groups {
 		group := &g.Groups[id]
 		if !group.COMDAT {
 			continue
 		}
-		if l.groups[group.Signature] || l.engine.table.Group(group.Signature) != nil {
+		owner := t.engine.table.Group(group.Signature)
+		switch {
+		case t.link.groups[group.Signature] != nil, owner != nil && !replaces:
 			g.Discard(linkgraph.GroupID(id))
-		} else {
-			l.groups[group.Signature] = true
+		case owner == nil:
+			t.link.groups[group.Signature] = u.module
 		}
 	}
 	u.symbols = make([]*symtab.Symbol, len(g.Symbols))
@@ -46,34 +55,104 @@ func (l *load) defineUnit(u *unit) error {
 			// stub, since its assembler has resolved references to it that would not go by the stub.
 			continue
 		}
-		function := g.IsFunction(linkgraph.SymbolID(id))
 		if s.Block >= 0 && g.MemoryOf(s.Block) == linkgraph.Unloaded {
 			continue
 		}
-		d := l.definition(u, linkgraph.SymbolID(id), function)
-		if err := l.meet(d); err != nil {
+		d := t.definition(u, linkgraph.SymbolID(id))
+		meet := t.meet
+		if replaces {
+			meet = t.meetReplacement
+		}
+		if err := meet(d); err != nil {
 			return err
 		}
-		l.order = append(l.order, d)
+		t.link.order = append(t.link.order, d)
 		if d.lost {
 			continue
 		}
 		u.symbols[id] = d.symbol
-		s.StubTarget = function
+		s.StubTarget = d.symbol.Kind == symtab.Func
 	}
 	return nil
 }
 
-// shareStubs makes the names of one place aliases of the first of them: they share a stub.
-func (l *load) shareStubs() {
+// definePending enters what has no machine code yet: the functions of a lazy module, and
+// aliases of what is loaded.
+func (t *transaction) definePending(p *part) error {
+	if p.program == nil || p.unit == nil || p.covers == nil {
+		return nil
+	}
+	s := p.program.Summary
+	if !p.replaces() {
+		for i := range s.Functions {
+			if g := &s.Functions[i]; g.Defined {
+				d := t.pending(p, g)
+				if err := t.meet(d); err != nil {
+					return err
+				}
+				t.link.order = append(t.link.order, d)
+			}
+		}
+	}
+	for i := range s.Aliases {
+		g := &s.Aliases[i]
+		if !g.Defined || p.replaces() && p.judged[g.Name].outcome != Added {
+			continue
+		}
+		d := t.pending(p, g)
+		base := t.meaning(p.module, g.Aliasee)
+		if base == nil {
+			return &RefusedError{Name: g.Name, Reason: "it is an alias of " + g.Aliasee + ", which is not loaded"}
+		}
+		if base.Alias != nil {
+			base = base.Alias
+		}
+		d.symbol.Kind, d.symbol.Alias = base.Kind, base
+		if base.Kind == symtab.Func && g.AliaseeOff != 0 {
+			return &RefusedError{Name: g.Name, Reason: "it is an alias of a place inside of a function"}
+		}
+		if err := t.meet(d); err != nil {
+			return err
+		}
+		t.link.order = append(t.link.order, d)
+	}
+	return nil
+}
+
+// pending makes the definition of a function without machine code.
+func (t *transaction) pending(p *part, g *llvm.Global) *definition {
+	d := &definition{module: p.module, name: g.Name, global: g, size: g.Size, local: g.Local, strength: strength(g.Linkage)}
+	if g.Signature != nil {
+		d.typ = t.engine.signature(g.Signature)
+	}
+	d.symbol = &symtab.Symbol{Name: g.Name, Owner: p.module, Kind: symtab.Func, Type: d.typ, Strength: d.strength, Local: d.local}
+	return d
+}
+
+// meaning returns what a name means in a module, as far as it is ours.
+func (t *transaction) meaning(m *Module, name string) *symtab.Symbol {
+	if d := t.link.locals[m][name]; d != nil {
+		return d.symbol
+	}
+	if d := t.link.names[name]; d != nil {
+		return d.symbol
+	}
+	if s := t.existing(m, name, true); s != nil {
+		return s
+	}
+	return t.existing(m, name, false)
+}
+
+// shareStubs makes the new names of one place aliases of the first of them: they share a stub.
+func (t *transaction) shareStubs() {
 	type place struct {
 		unit   *unit
 		block  linkgraph.BlockID
 		offset uint64
 	}
 	places := make(map[place]*symtab.Symbol)
-	for _, d := range l.order {
-		if d.lost || d.symbol.Kind != symtab.Func || d.ifunc {
+	for _, d := range t.link.order {
+		if d.lost || d.unit == nil || d.again || d.symbol.Kind != symtab.Func || d.ifunc {
 			continue
 		}
 		s := &d.unit.graph.Symbols[d.id]
@@ -86,12 +165,13 @@ func (l *load) shareStubs() {
 	}
 }
 
-// definition makes the engine's symbol of a graph's.
-func (l *load) definition(u *unit, id linkgraph.SymbolID, function bool) *definition {
+// definition makes the engine's definition of a graph's, with a symbol of its own.
+func (t *transaction) definition(u *unit, id linkgraph.SymbolID) *definition {
 	s := &u.graph.Symbols[id]
-	sym := &symtab.Symbol{Name: s.Name, Owner: l.module, Size: s.Size, Type: -1, Local: s.Scope == linkgraph.Local}
+	d := &definition{module: u.module, unit: u, id: id, name: s.Name, size: s.Size, local: s.Scope == linkgraph.Local, ifunc: s.Type == linkgraph.IFunc}
+	sym := &symtab.Symbol{Name: s.Name, Owner: u.module}
 	switch {
-	case function:
+	case u.graph.IsFunction(id):
 		sym.Kind = symtab.Func
 	case s.Def == linkgraph.Absolute:
 		sym.Kind, sym.Addr = symtab.Number, s.Offset
@@ -104,18 +184,21 @@ func (l *load) definition(u *unit, id linkgraph.SymbolID, function bool) *defini
 	}
 	switch {
 	case s.Def == linkgraph.Common:
-		sym.Strength = symtab.Common
+		d.strength = symtab.Common
 	case s.Weak:
-		sym.Strength = symtab.Weak
+		d.strength = symtab.Weak
 	}
 	if g := u.globals[s.Name]; g != nil && g.Defined { // the object shows what Prepare made of it
-		sym.Local = g.Local
-		sym.Strength = strength(g.Linkage)
+		d.global = g
+		d.local = g.Local
+		d.strength = strength(g.Linkage)
 		if g.Signature != nil {
-			sym.Type = l.module.signatureIndex(g.Signature)
+			d.typ = t.engine.signature(g.Signature)
 		}
 	}
-	return &definition{symbol: sym, unit: u, id: id, ifunc: s.Type == linkgraph.IFunc}
+	sym.Size, sym.Type, sym.Strength, sym.Local = d.size, d.typ, d.strength, d.local
+	d.symbol = sym
+	return d
 }
 
 // strength of a definition in IR (LLVM Language Reference, "Linkage Types").
@@ -131,32 +214,27 @@ func strength(linkage llvm.Linkage) symtab.Strength {
 
 // meet decides between d and other definitions of its name. The loser becomes a
 // reference to the winner.
-func (l *load) meet(d *definition) error {
+func (t *transaction) meet(d *definition) error {
 	s := d.symbol
-	if s.Local {
-		if l.module.locals == nil {
-			l.module.locals = make(map[string]*symtab.Symbol)
-		}
-		if l.module.locals[s.Name] == nil {
-			l.module.locals[s.Name] = s
-		}
+	if d.local {
+		t.defineLocal(d)
 		return nil
 	}
-	if old := l.engine.table.Lookup(s.Name); old != nil && (!old.Kind.Host() || l.engine.defined[s.Name] != nil) {
+	if old := t.engine.table.Lookup(s.Name); old != nil && (!old.Kind.Host() || t.engine.defined[s.Name] != nil) && !t.changes.deleted[old] {
 		if symtab.MeetLoaded(s.Strength) == symtab.Duplicate {
-			return &DuplicateError{Symbol: s.Name, First: l.engine.definer(old), Next: d.unit.name}
+			return &DuplicateError{Symbol: s.Name, First: t.engine.definer(old), Next: d.where()}
 		}
 		d.lose()
 		return nil
 	}
-	old := l.names[s.Name]
+	old := t.link.names[s.Name]
 	if old == nil {
-		l.names[s.Name] = d
+		t.defineGlobal(d)
 		return nil
 	}
 	switch symtab.Meet(old.symbol.Strength, s.Strength) {
 	case symtab.Duplicate:
-		return &DuplicateError{Symbol: s.Name, First: old.unit.name, Next: d.unit.name}
+		return &DuplicateError{Symbol: s.Name, First: old.where(), Next: d.where()}
 	case symtab.KeepOld:
 		d.lose()
 	case symtab.Merge:
@@ -165,14 +243,91 @@ func (l *load) meet(d *definition) error {
 		d.lose()
 	case symtab.TakeNew:
 		old.lose()
-		l.names[s.Name] = d
+		t.defineGlobal(d)
 	}
 	return nil
+}
+
+// meetReplacement does with d what was judged.
+func (t *transaction) meetReplacement(d *definition) error {
+	p := d.unit.part
+	j, judged := p.judged[d.name]
+	if g := p.globals[d.name]; !judged && p.first != nil && g != nil { // compiled together with that, since labels tie them together
+		if s := t.existing(d.module, d.name, g.Local); s != nil {
+			j, judged = judgement{outcome: Replaced, symbol: s}, true
+		}
+	}
+	switch {
+	case !judged && d.local:
+		t.defineLocal(d)
+		return nil
+	case !judged:
+		return &RefusedError{Name: d.name, Reason: "it is defined by module-level assembly, which cannot be replaced"}
+	case !j.compiles():
+		d.lose()
+		return nil
+	case t.link.names[d.name] != nil && !d.local:
+		return &DuplicateError{Symbol: d.name, First: t.link.names[d.name].where(), Next: d.where()}
+	case d.local && j.symbol != nil && t.link.locals[d.module][d.name] != nil && t.link.locals[d.module][d.name].symbol == j.symbol:
+		return &DuplicateError{Symbol: d.name, First: t.link.locals[d.module][d.name].where(), Next: d.where()}
+	case j.outcome == Replaced && j.succeeds:
+		d.succeeds, d.migrate = j.symbol, j.migrate
+	case j.outcome == Replaced:
+		d.symbol, d.again = j.symbol, true
+	}
+	if d.local {
+		t.defineLocal(d)
+	} else {
+		t.defineGlobal(d)
+	}
+	return nil
+}
+
+// defineLocal enters a definition that only its module sees.
+func (t *transaction) defineLocal(d *definition) {
+	locals := t.link.locals[d.module]
+	if locals == nil {
+		locals = make(map[string]*definition)
+		t.link.locals[d.module] = locals
+	}
+	if locals[d.name] == nil {
+		t.revive(d, d.module.locals[d.name])
+		locals[d.name] = d
+	}
+}
+
+// defineGlobal enters a definition that everyone sees.
+func (t *transaction) defineGlobal(d *definition) {
+	if old := t.engine.table.Lookup(d.name); old != nil && t.changes.deleted[old] {
+		t.revive(d, old)
+	} else {
+		t.revive(d, t.engine.deleted[d.name])
+	}
+	t.link.names[d.name] = d
+}
+
+// revive makes the definition one of a symbol that was deleted, or is deleted by this transaction, if
+// old is that: whoever still refers to it reaches the new function.
+func (t *transaction) revive(d *definition, old *symtab.Symbol) {
+	if old == nil || d.again || old.Kind != symtab.Func || d.symbol.Kind != symtab.Func || d.ifunc || old.Stub == 0 || old.Alias != nil {
+		return
+	}
+	going := t.changes.deleted[old]
+	if old.State != symtab.Deleted && !going || old.Type != nil && d.typ != nil && old.Type != d.typ {
+		return
+	}
+	d.symbol, d.again = old, true
+	if going {
+		t.changes.revived[old] = true
+	}
 }
 
 // lose makes the definition a reference to the one that is kept.
 func (d *definition) lose() {
 	d.lost = true
+	if d.unit == nil {
+		return
+	}
 	d.unit.symbols[d.id] = nil
 	d.unit.graph.Symbols[d.id].StubTarget = false
 	d.unit.graph.Undefine(d.id)
@@ -182,18 +337,12 @@ func (d *definition) block() *linkgraph.Block {
 	return &d.unit.graph.Blocks[d.unit.graph.Symbols[d.id].Block]
 }
 
-// signatureIndex returns the number of a signature in m.signatures.
-func (m *Module) signatureIndex(from *llvm.Signature) int32 {
-	if m.signatureOf == nil {
-		m.signatureOf = make(map[*llvm.Signature]int32)
+// where names the definition's source, for messages.
+func (d *definition) where() string {
+	if d.unit == nil {
+		return d.module.name
 	}
-	if i, ok := m.signatureOf[from]; ok {
-		return i
-	}
-	i := int32(len(m.signatures))
-	m.signatures = append(m.signatures, newSignature(from))
-	m.signatureOf[from] = i
-	return i
+	return d.unit.name
 }
 
 // archiveFile is an archive with what was taken out of it.
@@ -202,9 +351,11 @@ type archiveFile struct {
 	taken map[int]bool
 }
 
+// pulledMember is a member of an archive that was linked into a module.
 type pulledMember struct {
 	archive *archiveFile
 	member  int
+	module  *Module
 }
 
 func readArchive(s Source) (*archiveFile, error) {
@@ -218,8 +369,9 @@ func readArchive(s Source) (*archiveFile, error) {
 // pull makes units of the archive members that define what is still undefined, as a static
 // linker does: weak references pull nothing, and an archive is searched again as long as it
 // gives something.
-func (l *load) pull(ctx context.Context) error {
-	archives := append(append([]*archiveFile(nil), l.archives...), l.engine.archives...)
+func (t *transaction) pull(ctx context.Context) error {
+	l := &t.link
+	archives := append(append([]*archiveFile(nil), l.archives...), t.engine.archives...)
 	if len(archives) == 0 {
 		return nil
 	}
@@ -227,10 +379,10 @@ func (l *load) pull(ctx context.Context) error {
 		u := l.units[i]
 		for _, id := range u.graph.UndefinedSymbols() {
 			s := &u.graph.Symbols[id]
-			if s.Weak || l.names[s.Name] != nil || l.known(s.Name) {
+			if s.Weak || l.names[s.Name] != nil || t.known(u, s.Name) {
 				continue
 			}
-			if err := l.pullOne(ctx, archives, s.Name); err != nil {
+			if err := t.pullOne(ctx, u.module, archives, s.Name); err != nil {
 				return err
 			}
 		}
@@ -239,53 +391,74 @@ func (l *load) pull(ctx context.Context) error {
 }
 
 // known says whether name is loaded or defined by the client, or the engine's own.
-func (l *load) known(name string) bool {
-	if s := l.engine.table.Lookup(name); s != nil && (!s.Kind.Host() || l.engine.defined[name] != nil) {
+func (t *transaction) known(u *unit, name string) bool {
+	if t.link.locals[u.module][name] != nil || t.existing(u.module, name, false) != nil {
 		return true
 	}
 	return isModuleSymbol(name) || name == "_GLOBAL_OFFSET_TABLE_"
 }
 
-// pullOne adds the first member that defines name, if there is one.
-func (l *load) pullOne(ctx context.Context, archives []*archiveFile, name string) error {
+// pullOne adds the first member that defines name, if there is one, to a module.
+func (t *transaction) pullOne(ctx context.Context, m *Module, archives []*archiveFile, name string) error {
 	for _, a := range archives {
 		i, ok := a.Index[name]
 		if !ok || a.taken[i] {
 			continue
 		}
 		a.taken[i] = true
-		l.pulled = append(l.pulled, pulledMember{a, i})
+		t.link.pulled = append(t.link.pulled, pulledMember{a, i, m})
 		member := a.Members[i]
 		title := a.Name + "(" + member.Name + ")"
 		kind, err := contentKind(title, member.Data)
 		if err != nil {
 			return err
 		}
-		u, kept, err := l.engine.makeUnit(ctx, Source{name: title, kind: kind, data: member.Data})
+		u, err := t.engine.memberUnit(ctx, m, Source{name: title, kind: kind, data: member.Data})
 		if err != nil {
 			return err
 		}
-		l.units = append(l.units, u)
-		l.module.kept = append(l.module.kept, kept)
-		return l.defineUnit(u)
+		t.link.units = append(t.link.units, u)
+		return t.defineUnit(u)
 	}
 	return nil
 }
 
+// memberUnit makes a unit of a member of an archive.
+func (e *Engine) memberUnit(ctx context.Context, m *Module, s Source) (*unit, error) {
+	u := &unit{name: s.name, module: m}
+	if s.kind == object {
+		g, err := readObject(s)
+		u.graph = g
+		return u, err
+	}
+	program, err := e.openProgram(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer program.Close()
+	u.origin = newOrigin(e, s, program.Summary)
+	u.globals = u.origin.globals
+	if u.compiled, err = program.Compile(ctx); err != nil {
+		return nil, compileError(s.name, err)
+	}
+	u.graph = u.compiled.Graph
+	return u, nil
+}
+
 // bind gives every undefined symbol in use its meaning. All that have none are reported
 // together.
-func (l *load) bind(context.Context) error {
-	if err := l.defineBounds(); err != nil {
+func (t *transaction) bind(context.Context) error {
+	if err := t.defineBounds(); err != nil {
 		return err
 	}
 	missing := make(map[string]map[string]bool)
-	for _, u := range l.units {
+	for _, u := range t.link.units {
 		for _, id := range u.graph.UndefinedSymbols() {
 			if id == u.graph.GOT {
 				continue
 			}
 			s := &u.graph.Symbols[id]
-			sym, err := l.lookup(s)
+			sym, err := t.lookup(u, s)
 			if err != nil {
 				return err
 			}
@@ -298,7 +471,7 @@ func (l *load) bind(context.Context) error {
 				continue
 			}
 			if s.Narrow {
-				if err := l.engine.standIn(sym, l.module.name); err != nil {
+				if err := t.engine.standIn(sym, u.module.name); err != nil {
 					return err
 				}
 			}
@@ -313,17 +486,27 @@ func (l *load) bind(context.Context) error {
 	return undefinedError(missing)
 }
 
-// lookup returns what an undefined symbol means, nil if nothing.
-func (l *load) lookup(s *linkgraph.Symbol) (*symtab.Symbol, error) {
+// lookup returns what an undefined symbol of a unit means, nil if nothing: what the unit's
+// source calls by the name of a static means that.
+func (t *transaction) lookup(u *unit, s *linkgraph.Symbol) (*symtab.Symbol, error) {
+	e, l := t.engine, &t.link
+	if d := l.locals[u.module][s.Name]; d != nil && u.sees(d.name) {
+		return d.symbol, nil
+	}
 	if d := l.names[s.Name]; d != nil {
 		return d.symbol, nil
 	}
 	if isModuleSymbol(s.Name) {
-		return l.moduleSymbol(s.Name)
+		return t.moduleSymbol(u.module, s.Name)
 	}
-	e := l.engine
-	if sym := e.table.Lookup(s.Name); sym != nil {
+	if own := u.module.locals[s.Name]; own != nil && u.sees(s.Name) && own.State != symtab.Deleted && !t.changes.deleted[own] {
+		return own, nil
+	}
+	if sym := e.table.Lookup(s.Name); sym != nil && !t.changes.deleted[sym] {
 		return sym, nil
+	}
+	if own := u.module.locals[s.Name]; own != nil && u.origin != nil && own.State != symtab.Deleted && !t.changes.deleted[own] {
+		return own, nil // declared in IR that replaces a part of the module
 	}
 	sym, err := e.findHost(s.Name)
 	switch {
@@ -335,6 +518,12 @@ func (l *load) lookup(s *linkgraph.Symbol) (*symtab.Symbol, error) {
 		return l.absent, nil
 	}
 	return sym, nil
+}
+
+// sees says whether the unit's source has a static of that name.
+func (u *unit) sees(name string) bool {
+	g := u.globals[name]
+	return g != nil && g.Defined && g.Local
 }
 
 // addReferrers notes which functions and variables of u refer to the symbol.
@@ -380,6 +569,18 @@ func (e *Engine) definer(s *symtab.Symbol) string {
 		return s.Owner.String()
 	}
 	return "the process"
+}
+
+// signature returns the engine's form of an IR function type: one pointer for all that are
+// equal. The engine is locked.
+func (e *Engine) signature(from *llvm.Signature) symtab.Type {
+	s := newSignature(from)
+	key := s.key()
+	if known := e.signatures[key]; known != nil {
+		return known
+	}
+	e.signatures[key] = s
+	return s
 }
 
 // newSignature makes the engine's form of an IR function type.

@@ -37,6 +37,20 @@ type signature struct {
 
 func (t nativeType) String() string { return t.text }
 
+func (s *signature) String() string { return s.text }
+
+// key is different for types that differ, also in how values are passed.
+func (s *signature) key() string {
+	b := append([]byte(s.text), 0)
+	for _, list := range [...][]nativeType{s.params, s.results} {
+		for _, t := range list {
+			b = append(b, byte(t.class))
+		}
+		b = append(b, '|')
+	}
+	return string(b)
+}
+
 // accepts says whether a value of the Go type travels as t. Sizes must be equal;
 // signedness is the Go type's. A bool is an i1 or, as C passes it, any integer.
 func (t nativeType) accepts(g reflect.Type) bool {

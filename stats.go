@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"livejit/internal/jitlink"
+	"livejit/internal/symtab"
 )
 
 // MemoryStats counts memory of one kind.
@@ -13,6 +14,13 @@ type MemoryStats struct {
 	Writes uint64 `json:"writes"` // calls of MemoryManager.Write since the engine was made
 	// Written counts the bytes of these calls.
 	Written uint64 `json:"written"`
+	// Resident is the size of the pages that may hold memory: what spans in use and the
+	// gaps between them take. Free is the size of the gaps that are kept for new spans, LargestFree
+	// that of the largest. They are known of the default memory manager only, for code, read-only data and
+	// data; stubs lie in the pages of code, slots in those of data.
+	Resident    uint64 `json:"resident"`
+	Free        uint64 `json:"free"`
+	LargestFree uint64 `json:"largest_free"`
 }
 
 // Stats is what an engine holds at one moment.
@@ -24,7 +32,12 @@ type Stats struct {
 	Stubs       int                    `json:"stubs"`
 	Callbacks   int                    `json:"callbacks"` // Go functions defined
 	ActiveCalls int                    `json:"active_calls"`
-	Memory      map[string]MemoryStats `json:"memory"` // by kind
+	Pending     int                    `json:"pending"`       // functions without machine code, to be compiled at their next call
+	Retired     int                    `json:"retired"`       // old versions that were not freed yet
+	RetiredSize uint64                 `json:"retired_bytes"` // of them
+	Reclaimed   uint64                 `json:"reclaimed"`     // old versions that were freed since the engine was made
+	Scans       uint64                 `json:"scans"`         // times the threads' stacks were looked at for that
+	Memory      map[string]MemoryStats `json:"memory"`        // by kind
 }
 
 // ModuleStats says what one module holds, in bytes where nothing else is said, and where
@@ -68,6 +81,12 @@ func (e *Engine) Stats() Stats {
 		s.Functions += m.stats.Functions
 		s.Pieces += len(m.pieces)
 	}
+	for _, missing := range e.missing {
+		if missing.State == symtab.Pending {
+			s.Pending++
+		}
+	}
+	s.Retired, s.RetiredSize, s.Reclaimed, s.Scans = len(e.retired), e.bytes, e.freed, e.scans
 	s.Stubs = e.stubs.Stats().Live
 	for kind := CodeMemory; kind <= SlotMemory; kind++ {
 		s.Memory[kind.String()] = MemoryStats{
@@ -76,6 +95,9 @@ func (e *Engine) Stats() Stats {
 			Writes:  uint64(e.memory.writes[kind].Load()),
 			Written: uint64(e.memory.written[kind].Load()),
 		}
+	}
+	if a, ok := e.memory.MemoryManager.(arena); ok {
+		a.addGaps(s.Memory)
 	}
 	return s
 }
@@ -86,20 +108,35 @@ func (m *Module) Stats() ModuleStats {
 	defer m.engine.mu.Unlock()
 	s := m.stats
 	s.Name = m.name
+	origins := make(map[symtab.Origin]bool)
+	for _, sym := range m.symbols {
+		if sym == nil || sym.Origin == nil || origins[sym.Origin] {
+			continue
+		}
+		origins[sym.Origin] = true
+		s.KeptBytes += uint64(len(sym.Origin.(*origin).kept.data))
+	}
 	return s
 }
 
-// count adds one piece.
-func (s *ModuleStats) count(p *jitlink.Piece) {
-	s.Pieces++
-	s.CodeBytes += uint64(p.Bytes.Code)
-	s.ConstBytes += uint64(p.Bytes.ReadOnly)
-	s.DataBytes += uint64(p.Bytes.Data)
-	s.UnwindBytes += uint64(p.Bytes.EH)
+// count adds n pieces of that size; -1 takes one away.
+func (s *ModuleStats) count(b jitlink.Bytes, n int) {
+	s.Pieces += n
+	s.CodeBytes += uint64(n * int(b.Code))
+	s.ConstBytes += uint64(n * int(b.ReadOnly))
+	s.DataBytes += uint64(n * int(b.Data))
+	s.UnwindBytes += uint64(n * int(b.EH))
 }
 
-// countUnit adds what a unit's link did and the time it took to make.
-func (s *ModuleStats) countUnit(u *unit) {
+// setDuration notes how long it took to add the module.
+func (m *Module) setDuration(s Stages) {
+	m.engine.mu.Lock()
+	defer m.engine.mu.Unlock()
+	m.stats.LoadDuration = s
+}
+
+// countLink adds what a unit's link did.
+func (s *ModuleStats) countLink(u *unit) {
 	s.Objects++
 	l := u.link.Stats
 	s.GOTEntries += l.GOTEntries
@@ -107,13 +144,4 @@ func (s *ModuleStats) countUnit(u *unit) {
 	s.Relaxations += l.Relaxations
 	s.Edges += l.Edges
 	s.DeadBlocks += l.DeadBlocks
-	s.LoadDuration.Read += u.readTime
-	if u.compiled != nil {
-		t := u.compiled.Times
-		s.LoadDuration.Parse += t.Parse
-		s.LoadDuration.Prepare += t.Prepare
-		s.LoadDuration.Optimize += t.Optimize
-		s.LoadDuration.Codegen += t.Codegen
-		s.LoadDuration.Read += t.Read + t.Graph
-	}
 }

@@ -2,15 +2,21 @@ package livejit
 
 import (
 	"fmt"
-	"slices"
 
 	"livejit/internal/crt"
 	"livejit/internal/symtab"
+	"livejit/internal/threads"
 )
 
 // crtSymbols are names that loaded code gets from the engine's run-time support rather
 // than from the process.
-var crtSymbols = crt.Symbols()
+var crtSymbols = func() map[string]crt.Symbol {
+	symbols := crt.Symbols()
+	for name, address := range threads.Symbols() { // what starts threads inside of libc, where nobody sees it
+		symbols[name] = crt.Symbol{Addr: address}
+	}
+	return symbols
+}()
 
 // Names that mean something else in every module. Those of libc_nonshared.a lack the
 // argument that would say which module calls; an exit handler must run at its module's
@@ -26,6 +32,14 @@ type exitSupport struct {
 	symbols map[string]*symtab.Symbol
 }
 
+// needExits returns the module's exit handlers, made at first use.
+func (t *transaction) needExits(m *Module) (*exitSupport, error) {
+	if m.exit == nil {
+		t.link.exits = append(t.link.exits, m)
+	}
+	return m.exits()
+}
+
 // exits returns the module's exit handlers, made at first use.
 func (m *Module) exits() (*exitSupport, error) {
 	if m.exit != nil {
@@ -39,18 +53,18 @@ func (m *Module) exits() (*exitSupport, error) {
 	return m.exit, nil
 }
 
-// moduleSymbol returns what a module symbol means in this load's module. It is owned by the
+// moduleSymbol returns what a module symbol means in a module. It is owned by the
 // module, not entered into the table.
-func (l *load) moduleSymbol(name string) (*symtab.Symbol, error) {
-	e, m := l.engine, l.module
-	x, err := m.exits()
+func (t *transaction) moduleSymbol(m *Module, name string) (*symtab.Symbol, error) {
+	e := t.engine
+	x, err := t.needExits(m)
 	if err != nil {
 		return nil, err
 	}
 	if s := x.symbols[name]; s != nil {
 		return s, nil
 	}
-	s := &symtab.Symbol{Name: name, Owner: m, Kind: symtab.HostData, Addr: uint64(x.dso.Handle()), Type: -1}
+	s := &symtab.Symbol{Name: name, Owner: m, Kind: symtab.HostData, Addr: uint64(x.dso.Handle())}
 	if name != "__dso_handle" {
 		if err := x.placeThunks(e, m); err != nil {
 			return nil, err
@@ -106,53 +120,62 @@ func (x *exitSupport) release(e *Engine) error {
 	return e.memory.Free(x.thunks)
 }
 
-// tlsBlock is where the thread-local variables of a load lie: one block for all its units,
-// since compilers rely on it for variables that are hidden (the local-dynamic model).
+// tlsBlock is where the thread-local variables lie that one link gives a module: one block for
+// all its units, since compilers rely on it for variables that are hidden (the local-dynamic model).
 type tlsBlock struct {
 	module      crt.TLSModule // ID 0: none
 	size, align uint64
 }
 
-// reserveTLS gives the load's thread-local variables, if there are any, the number of a
-// module and their places in its block. The image follows when it is fixed up.
-func (l *load) reserveTLS() error {
-	if !slices.ContainsFunc(l.units, func(u *unit) bool { return u.link.HasTLS() }) {
-		return nil
+// reserveTLS gives the thread-local variables of each module that the link defines, if there
+// are any, the number of a TLS module and their places in its block. The image follows when it is
+// fixed up.
+func (t *transaction) reserveTLS() error {
+	blocks := t.link.tls
+	for _, u := range t.link.units {
+		if !u.link.HasTLS() || blocks[u.module] != nil {
+			continue
+		}
+		m, err := crt.NewTLS(nil, 0, 1)
+		if err != nil {
+			return fmt.Errorf("%s: %w", u.module.name, err)
+		}
+		blocks[u.module] = &tlsBlock{module: m, align: 1}
 	}
-	t, err := crt.NewTLS(nil, 0, 1)
-	if err != nil {
-		return fmt.Errorf("%s: %w", l.module.name, err)
-	}
-	l.module.tls = append(l.module.tls, t)
-	l.tls = tlsBlock{module: t, align: 1}
-	for _, u := range l.units { // also those without: they may refer to the others' variables
+	for _, u := range t.link.units { // also those without: they may refer to the others' variables
+		b := blocks[u.module]
+		if b == nil {
+			continue
+		}
 		size, align := u.link.TLSSize()
 		align = max(align, 1)
-		base := (l.tls.size + align - 1) &^ (align - 1)
-		u.link.SetTLSModule(t.ID, base)
-		l.tls.size, l.tls.align = base+size, max(l.tls.align, align)
+		base := (b.size + align - 1) &^ (align - 1)
+		u.link.SetTLSModule(b.module.ID, base)
+		b.size, b.align = base+size, max(b.align, align)
 	}
 	return nil
 }
 
-// writeTLS gives the thread-local block the image from which each thread's copy is made.
-func (l *load) writeTLS() error {
-	if l.tls.module.ID == 0 {
-		return nil
-	}
-	var image []byte
-	base := uint64(0)
-	for _, u := range l.units {
-		init, size, align := u.link.TLSImage()
-		align = max(align, 1)
-		base = (base + align - 1) &^ (align - 1)
-		if len(init) > 0 {
-			image = append(append(image, make([]byte, base-uint64(len(image)))...), init...)
+// writeTLS gives each thread-local block the image from which each thread's copy is made.
+func (t *transaction) writeTLS() error {
+	for m, b := range t.link.tls {
+		var image []byte
+		base := uint64(0)
+		for _, u := range t.link.units {
+			if u.module != m {
+				continue
+			}
+			init, size, align := u.link.TLSImage()
+			align = max(align, 1)
+			base = (base + align - 1) &^ (align - 1)
+			if len(init) > 0 {
+				image = append(append(image, make([]byte, base-uint64(len(image)))...), init...)
+			}
+			base += size
 		}
-		base += size
-	}
-	if err := l.tls.module.SetImage(image, l.tls.size, l.tls.align); err != nil {
-		return fmt.Errorf("%s: %w", l.module.name, err)
+		if err := b.module.SetImage(image, b.size, b.align); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
 	}
 	return nil
 }

@@ -13,7 +13,8 @@ import (
 
 func main() {
 	functions := flag.Int("functions", 100000, "functions of the large module")
-	only := flag.String("only", "", "measure only this: load, large, calls or engines")
+	only := flag.String("only", "", "measure only this: load, large, calls, engines or live")
+	replacements := flag.Int("replacements", 1000000, "replacements of functions that are being called")
 	rounds := flag.Int("rounds", 5, "times each load is measured; medians are printed")
 	flag.Parse()
 	ctx := context.Background()
@@ -25,6 +26,7 @@ func main() {
 		{"large", func() error { return loadLarge(ctx, *functions) }},
 		{"calls", func() error { return calls(ctx) }},
 		{"engines", func() error { return lifetimes(200) }},
+		{"live", func() error { return replaceUnderLoad(ctx, *replacements) }},
 	} {
 		if *only != "" && *only != part.name {
 			continue

@@ -1,30 +1,30 @@
-// Package codegen turns modules into link graphs: it owns the compilers, a pool of workers
-// each with a pipeline and a context of its own.
+// Package codegen turns modules into link graphs: it owns the compilers, with their pipelines and contexts.
 //
-// A pipeline (target machine, passes, output buffer) is built once for a worker and
-// reused, which halves to quarters the cost of compiling one function. An LLVM context
-// only grows, since types and constants are interned for ever, and so do a pipeline's
-// tables: after budget bytes of source a worker is replaced. One whose compile ended in a
-// fatal error of LLVM is thrown away at once.
+// A module is opened as a [Program]: parsed, made replaceable and summarised. From it everything is compiled at once
+// ([Program.Compile]), or chosen functions and variables, any number of times ([Program.CompilePart]).
+// [LLVM.Compile] is opening, compiling everything and closing in one step.
+//
+// A pipeline (target machine, passes, output buffer) is built once and reused, which halves to quarters the cost of
+// compiling one function; it is taken from the pool only while a program emits. An LLVM context belongs to one open
+// program at a time and returns to the pool when that is closed. Contexts only grow, since types and constants are
+// interned for ever, and so do a pipeline's tables: after budget bytes of source each is replaced. What a fatal
+// error of LLVM touched is thrown away at once.
+//
+// # Locks
+//
+// Each Program has a lock of its own, held while LLVM works on it; while waiting for it a caller can give up by its
+// context. Inside of it a place is waited for (at most Options.Workers calls of LLVM run at a time). LLVM.mu is a leaf.
 package codegen
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"runtime"
-	"sync"
 	"time"
 	"unsafe"
 
 	"livejit/internal/elfobj"
 	"livejit/internal/linkgraph"
 	"livejit/internal/llvm"
-)
-
-const (
-	budget   = 1 << 20 // bytes of source a worker compiles
-	trimSize = 1 << 20 // bytes of an object after which freed memory goes back to the system
 )
 
 // Form says how a module is given.
@@ -34,14 +34,16 @@ const (
 	Text    Form = iota // LLVM assembly
 	Bitcode             // LLVM bitcode
 	Foreign             // an LLVMModuleRef of another binding
+	Own                 // bitcode that this process wrote (Program.Kept, Program.Bitcode): it is not verified again
 )
 
-// Input is one module to compile.
+// Input is one module to compile. The program made of it refers to Data, which must not be changed while it is open.
 type Input struct {
 	Name string
 	Form Form
 	Data []byte
-	Ref  unsafe.Pointer // Foreign only
+	Ref  unsafe.Pointer // Foreign only; used only while the module is opened
+	Keep bool           // fill Kept, whatever the form
 }
 
 // Times says where the time of a compile went.
@@ -49,14 +51,18 @@ type Times struct {
 	Parse, Prepare, Optimize, Codegen, Read, Graph time.Duration
 }
 
-// Compiled is a module as a link graph with what its IR says about its symbols.
+// Compiled is a module, or a part of one, as a link graph with what its IR says about its symbols.
 type Compiled struct {
-	Graph   *linkgraph.Graph
+	Graph *linkgraph.Graph
+	// Summary of the whole module. nil for a part, of which the program's Summary tells.
 	Summary *llvm.Summary
-	Times   Times
-	// Kept is the module's bitcode, if the input was a foreign module; otherwise the
-	// input itself is what can be kept.
+	// Times: parsing and preparing are in those of a whole module only; cutting a part out counts as Prepare.
+	Times Times
+	// Kept is the program's.
 	Kept []byte
+	// Functions names the functions with bodies in a part: those asked for, then those that label addresses tie to
+	// them. nil for a whole module.
+	Functions []string
 
 	object *llvm.Object
 }
@@ -74,10 +80,13 @@ func (c *Compiled) Release() {
 	}
 }
 
-// Compiler is anything that makes link graphs of modules.
+// Compiler is anything that makes link graphs of modules. Safe for concurrent use.
 type Compiler interface {
-	// Compile compiles one module. Errors of the input are *llvm.Error.
+	// Open reads a module of which parts or everything will be compiled. Errors of the input are *llvm.Error.
+	Open(ctx context.Context, in Input) (*Program, error)
+	// Compile compiles all of one module. Errors of the input are *llvm.Error.
 	Compile(ctx context.Context, in Input) (*Compiled, error)
+	// Close gives back what is not in use. Open programs stay usable until they are closed.
 	Close()
 }
 
@@ -85,181 +94,21 @@ type Compiler interface {
 type Options struct {
 	OptLevel int
 	CPU      string
-	Workers  int // compiles at the same time; 0: one for each processor
-}
-
-// LLVM is the Compiler that goes by way of an ELF object. Safe for concurrent use.
-type LLVM struct {
-	options llvm.PipelineOptions
-	places  chan struct{} // a place for each worker that may run
-
-	mu     sync.Mutex // guards idle and closed; a leaf
-	idle   []*worker
-	closed bool
-}
-
-// worker compiles one module at a time.
-type worker struct {
-	pipeline *llvm.Pipeline
-	context  *llvm.Context
-	read     int // bytes of source the context has seen
-}
-
-// NewLLVM makes the compiler and its first worker, so that options LLVM refuses fail here.
-func NewLLVM(o Options) (*LLVM, error) {
-	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
-	c := &LLVM{
-		options: llvm.PipelineOptions{OptLevel: o.OptLevel, CPU: o.CPU},
-		places:  make(chan struct{}, o.Workers),
-	}
-	w, err := c.newWorker()
-	if err != nil {
-		return nil, err
-	}
-	c.idle = append(c.idle, w)
-	return c, nil
-}
-
-// Close frees the idle workers; one that is compiling is freed when it is done.
-func (c *LLVM) Close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	for _, w := range c.idle {
-		w.close()
-	}
-	c.idle = nil
-}
-
-func (c *LLVM) newWorker() (*worker, error) {
-	p, err := llvm.NewPipeline(c.options)
-	if err != nil {
-		return nil, err
-	}
-	return &worker{pipeline: p, context: llvm.NewContext()}, nil
-}
-
-func (w *worker) close() {
-	w.context.Close()
-	w.pipeline.Close()
-}
-
-// take waits for a worker.
-func (c *LLVM) take(ctx context.Context) (*worker, error) {
-	select {
-	case c.places <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	c.mu.Lock()
-	var w *worker
-	if n := len(c.idle); n > 0 {
-		w, c.idle = c.idle[n-1], c.idle[:n-1]
-	}
-	c.mu.Unlock()
-	if w != nil {
-		return w, nil
-	}
-	w, err := c.newWorker()
-	if err != nil {
-		<-c.places
-	}
-	return w, err
-}
-
-// put gives a worker back, or drops it.
-func (c *LLVM) put(w *worker, fatal bool) {
-	defer func() { <-c.places }()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if fatal || c.closed || w.read > budget {
-		w.close()
-		return
-	}
-	c.idle = append(c.idle, w)
-}
-
-// Compile implements Compiler. ctx is looked at between the stages; LLVM itself cannot be
-// interrupted.
-func (c *LLVM) Compile(ctx context.Context, in Input) (*Compiled, error) {
-	w, err := c.take(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := &Compiled{}
-	err = w.compile(ctx, in, out)
-	var failed *llvm.Error
-	fatal := errors.As(err, &failed) && (failed.Kind == llvm.KindFatal || failed.Kind == llvm.KindPoisoned)
-	c.put(w, fatal)
-	if err == nil {
-		err = out.build(in.Name)
-	}
-	if err != nil {
-		out.Release()
-		return nil, err
-	}
-	return out, nil
-}
-
-// compile goes from the input to the object.
-func (w *worker) compile(ctx context.Context, in Input, out *Compiled) error {
-	start := time.Now()
-	lap := func(d *time.Duration) {
-		now := time.Now()
-		*d, start = now.Sub(start), now
-	}
-	m, err := w.parse(in)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	if in.Form == Foreign {
-		if out.Kept, err = m.Bitcode(); err != nil {
-			return err
-		}
-	}
-	lap(&out.Times.Parse)
-	if out.Summary, err = m.Prepare(llvm.PrepareOptions{}); err != nil {
-		return err
-	}
-	lap(&out.Times.Prepare)
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if out.object, err = w.pipeline.Emit(m); err != nil {
-		return err
-	}
-	out.Times.Optimize, out.Times.Codegen = out.object.Optimize, out.object.Codegen
-	return ctx.Err()
-}
-
-func (w *worker) parse(in Input) (*llvm.Module, error) {
-	w.read += len(in.Data)
-	switch in.Form {
-	case Text:
-		return w.context.ParseIR(in.Name, in.Data)
-	case Bitcode:
-		return w.context.ParseBitcode(in.Name, in.Data)
-	case Foreign:
-		return llvm.Adopt(w.context, in.Ref, in.Name)
-	}
-	panic(fmt.Sprintf("BUG: codegen: form %d", in.Form))
+	Workers  int // calls of LLVM at the same time; 0: one for each processor
 }
 
 // build makes the graph of the object.
-func (out *Compiled) build(name string) error {
+func (c *Compiled) build(name string) error {
 	start := time.Now()
-	file, err := elfobj.Read(name, out.object.Bytes())
+	file, err := elfobj.Read(name, c.object.Bytes())
 	if err != nil {
 		return fmt.Errorf("LLVM's object: %w", err)
 	}
-	out.Times.Read = time.Since(start)
+	c.Times.Read = time.Since(start)
 	start = time.Now()
-	if out.Graph, err = linkgraph.Build(file); err != nil {
+	if c.Graph, err = linkgraph.Build(file); err != nil {
 		return fmt.Errorf("LLVM's object: %w", err)
 	}
-	out.Times.Graph = time.Since(start)
+	c.Times.Graph = time.Since(start)
 	return nil
 }

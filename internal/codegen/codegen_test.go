@@ -74,16 +74,21 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestWorkersAreReplaced compiles more than a worker's budget of source.
-func TestWorkersAreReplaced(t *testing.T) {
+// TestPoolsAreRenewed compiles more than the budget of source: what has seen too much is not kept.
+func TestPoolsAreRenewed(t *testing.T) {
 	c := newCompiler(t, Options{Workers: 1})
 	comment := ";" + strings.Repeat("x", budget/2) + "\n"
 	for i := range 4 {
 		compile(t, c, "m.ll", comment+fmt.Sprintf("define i64 @f() { ret i64 %d }\n", i))
 		c.mu.Lock()
-		for _, w := range c.idle {
-			if w.read > budget {
-				t.Errorf("a worker with %d bytes read is kept", w.read)
+		for _, p := range c.pipelines {
+			if p.seen > budget {
+				t.Errorf("a pipeline that has seen %d bytes is kept", p.seen)
+			}
+		}
+		for _, x := range c.contexts {
+			if x.seen > budget {
+				t.Errorf("a context that has seen %d bytes is kept", x.seen)
 			}
 		}
 		c.mu.Unlock()

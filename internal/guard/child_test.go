@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"livejit/internal/codearena"
 	"livejit/internal/guard/internal/guardtest"
+	"livejit/internal/stubtable"
 )
 
 // runChild is what the subprocess of a test does.
@@ -26,6 +28,12 @@ func runChild(what string) {
 	case "land":
 		fn := LandAddress()
 		guardtest.PlainCgo(uint64(fn), int64(Deleted))
+	case "miss":
+		arena, _ := codearena.New(codearena.Options{Size: 1 << 20})
+		table, _ := stubtable.New(arena, uint64(MissEntry()))
+		HandleMisses(arenaRange(arena, func(uint64) (uint64, error) { return 0, errNoBody }))
+		s, _ := table.Alloc()
+		enter("bare_thread", s.Addr)
 	case "exit":
 		enter("exit", 7)
 	}
@@ -41,6 +49,7 @@ func TestEndsOfTheProcess(t *testing.T) {
 		"goexit":   {2, "runtime.Goexit in a callback on a thread that native code has made"},
 		"released": {2, "which has been released"},
 		"land":     {2, "lj_land on a thread without an entry"},
+		"miss":     {2, "no body, on a thread without an entry into native code"},
 		"exit":     {7, ""},
 	} {
 		c := exec.Command(os.Args[0])

@@ -1,6 +1,7 @@
 // The edge of native code: landings, exceptions, forced unwinding. Contract in guard.h, reasons in guard.go.
 #include "guard.h"
 #include "layout.h"
+#include "../threads/lj_threads.h"
 
 #include <cstddef>
 #include <cstdio>
@@ -42,8 +43,9 @@ struct lj_landing {
 	uint64_t sp; // lj_enter's stack pointer; native frames lie below
 	lj_landing *previous;
 	Detour *detour; // set while lj_detour unwinds towards this landing: then its jump goes back there
-	uint64_t carried; // key of the panic that is on its way here, given and taken by the Go side, or 0
+	uint64_t carried; // key of the error that is on its way here, given and taken by the Go side, or 0
 	lj_frame *frame;
+	struct lj_thread_state outside; // this thread's as it was before the entry
 	EhGlobals eh;
 	bool unwinding;
 	int reason; // of the unwinding
@@ -52,7 +54,7 @@ struct lj_landing {
 
 #pragma GCC visibility push(hidden)
 extern "C" {
-thread_local lj_landing *lj_current __attribute__((tls_model("initial-exec")));
+__thread lj_landing *lj_current __attribute__((tls_model("initial-exec")));
 int lj_enter(lj_frame *f, lj_landing *l);
 [[noreturn]] void lj_jump(lj_landing *l, int reason);
 void lj_detour(lj_landing *l, lj_callback *c, Detour *d);
@@ -87,7 +89,10 @@ ASSERT_OFFSET(lj_callback, id, LJ_CALLBACK_ID);
 ASSERT_OFFSET(lj_callback, landing, LJ_CALLBACK_LANDING);
 ASSERT_OFFSET(lj_callback, mxcsr, LJ_CALLBACK_MXCSR);
 ASSERT_OFFSET(lj_callback, x87cw, LJ_CALLBACK_X87CW);
+ASSERT_OFFSET(lj_callback, outer, LJ_CALLBACK_OUTER);
+ASSERT_OFFSET(struct lj_thread_state, callback, LJ_THREAD_CALLBACK);
 static_assert(sizeof(lj_callback) == LJ_CALLBACK_SIZE, "lj_callback");
+static_assert(LJ_CALLBACK_SIZE % 16 == 8, "the stack is 16-aligned below a struct lj_callback");
 static_assert(LJ_GOEXIT == LJ_REASON_GOEXIT, "lj_reason");
 
 namespace {
@@ -175,8 +180,12 @@ std::terminate_handler previous_terminate;
 int lj_guard_call(lj_frame *f) {
 	lj_landing l;
 	// Outer landings lie above. One that does not was left behind by a panic that Go carried through an entry itself, past a callback not made by us.
-	if (__builtin_expect(lj_current != nullptr && lj_current <= &l, 0))
+	if (__builtin_expect(lj_current != nullptr && lj_current <= &l, 0)) {
 		lj_current = nullptr;
+		if (lj_thread_state.base <= reinterpret_cast<uintptr_t>(&l))
+			lj_thread_state.base = 0;
+		// The callback around the entry, if there was one, is lost: until that ends its stack counts as unknown.
+	}
 	if (!f)
 		return LJ_RETURNED;
 	if (__builtin_expect(!eh_globals, 0))
@@ -186,6 +195,7 @@ int lj_guard_call(lj_frame *f) {
 	l.detour = nullptr;
 	l.unwinding = false;
 	l.carried = 0;
+	lj_thread_enter(&l.outside, reinterpret_cast<uintptr_t>(&l)); // all native frames of the entry lie below its landing
 	int reason;
 	try {
 		reason = lj_enter(f, &l);
@@ -195,6 +205,8 @@ int lj_guard_call(lj_frame *f) {
 		}
 	} catch (abi::__forced_unwind &) {
 		lj_current = l.previous; // the thread ends: pthread_exit, pthread_cancel
+		l.outside.callback = 0; // the callback around the entry does not go on
+		lj_thread_leave(&l.outside);
 		throw;
 	} catch (...) {
 		lj_current = l.previous;
@@ -202,6 +214,7 @@ int lj_guard_call(lj_frame *f) {
 		describe(f->report);
 		reason = LJ_EXCEPTION;
 	}
+	lj_thread_leave(&l.outside); // not before: the exception's what() and destructor are native code
 	if (__builtin_expect(reason != LJ_RETURNED, 0)) {
 		f->report.reason = reason;
 		f->report.carried = l.carried;
@@ -245,7 +258,7 @@ int lj_land_signal(int reason, int signal, void *siginfo, void *ucontext) {
 	return 1;
 }
 
-// The end of a callback whose Go side did not return normally; the Go frames are gone.
+// The end of a callback or miss whose Go side did not return normally; the Go frames are gone.
 void lj_callback_failed(lj_callback *c, int reason) {
 	lj_landing *l = reinterpret_cast<lj_landing *>(c->landing);
 	unwind_to(l, reason, c->id);
@@ -260,8 +273,10 @@ void lj_guard_goexit(lj_callback *c) {
 		abort();
 	d->copy = d + 1;
 	lj_current = l;
+	lj_thread_state.callback = c->outer;
 	lj_detour(l, c, d);
 	lj_current = l->previous;
+	lj_thread_leave(&l->outside);
 	*eh_globals = l->eh;
 	free(d);
 }

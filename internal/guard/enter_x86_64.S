@@ -1,5 +1,6 @@
 // Crossings between host and native code, System V AMD64.
 #include "layout.h"
+#include "../threads/lj_threads.h"
 
 	.section .rodata
 	.balign 4
@@ -57,8 +58,6 @@ default_x87cw:
 //   rbp-56           l
 //   rbp-64           scratch for the control words; landing sp points here
 #define ENTER_BELOW_RBP 64
-#define CALLBACK_ROOM (LJ_CALLBACK_SIZE+8)	// keeps rsp 16-aligned
-#define CALLBACK_BELOW_RBP (40+CALLBACK_ROOM)
 	.globl lj_enter
 	.hidden lj_enter
 	.type lj_enter, @function
@@ -190,7 +189,7 @@ lj_jump:
 	.size lj_jump, .-lj_jump
 
 // void lj_detour(struct lj_landing *l, struct lj_callback *c, struct lj_detour *d)
-// Unwinds the native frames from callback c down to l and returns, though its own frame lies deeper on the same stack, behind Go frames: the stack from here up to
+// Unwinds the native frames from callback (or miss) c down to l and returns, though its own frame lies deeper on the same stack, behind Go frames: the stack from here up to
 // c's frame is copied aside, the unwinding runs from c's frame over it, and the landing jump copies it back. d->copy has room for it.
 	.globl lj_detour
 	.hidden lj_detour
@@ -212,15 +211,15 @@ lj_detour:
 	rep movsb
 	movq %rdx, LJ_LANDING_DETOUR(%rax)
 	movq %rbx, %rsp
-	leaq CALLBACK_BELOW_RBP(%rbx), %rbp
+	leaq LJ_CALLBACK_BELOW_RBP(%rbx), %rbp
 	movl $LJ_REASON_GOEXIT, %eax
-	jmp .Lfailed
+	jmp lj_callback_unwind
 	.cfi_endproc
 	.size lj_detour, .-lj_detour
 
 // Callbacks: native code comes here from a thunk (CallbackHandle.Code) with the id in r11 and everything else as at a C call.
 // Saves the argument registers in a struct lj_callback, takes the landing away while Go runs, and calls the Go dispatcher. Clobbers what a C function may.
-// Frame after the prologue: rbp-40 .. rbp-8 the callee-saved registers (for lj_detour, after which they are gone), rbp-CALLBACK_BELOW_RBP the struct lj_callback, rsp 16-aligned.
+// Frame after the prologue: rbp-40 .. rbp-8 the callee-saved registers (for lj_detour, after which they are gone), rbp-LJ_CALLBACK_BELOW_RBP the struct lj_callback, rsp 16-aligned.
 
 	.globl lj_callback_closure
 	.hidden lj_callback_closure
@@ -242,7 +241,7 @@ lj_callback_entry:
 	.cfi_startproc
 	endbr64
 	save_registers
-	subq $CALLBACK_ROOM, %rsp
+	subq $LJ_CALLBACK_SIZE, %rsp
 	movq %rdi, LJ_CALLBACK_INT+0(%rsp)
 	movq %rsi, LJ_CALLBACK_INT+8(%rsp)
 	movq %rdx, LJ_CALLBACK_INT+16(%rsp)
@@ -267,6 +266,10 @@ lj_callback_entry:
 	movq %fs:(%rbx), %rax
 	movq %rax, LJ_CALLBACK_LANDING(%rsp)
 	movq $0, %fs:(%rbx)
+	movq lj_thread_state@gottpoff(%rip), %rax
+	movq %fs:LJ_THREAD_CALLBACK(%rax), %rcx
+	movq %rcx, LJ_CALLBACK_OUTER(%rsp)
+	movq %rsp, %fs:LJ_THREAD_CALLBACK(%rax)	// native frames lie at and above this while Go runs
 
 	stmxcsr LJ_CALLBACK_MXCSR(%rsp)
 	fnstcw LJ_CALLBACK_X87CW(%rsp)
@@ -282,13 +285,16 @@ lj_callback_entry:
 	fldcw LJ_CALLBACK_X87CW(%rsp)
 	movq LJ_CALLBACK_LANDING(%rsp), %rcx
 	movq %rcx, %fs:(%rbx)
+	movq lj_thread_state@gottpoff(%rip), %rdx
+	movq LJ_CALLBACK_OUTER(%rsp), %rcx
+	movq %rcx, %fs:LJ_THREAD_CALLBACK(%rdx)
 	testl %eax, %eax
-	jnz .Lfailed
+	jnz lj_callback_unwind
 	movq LJ_CALLBACK_RET_INT+0(%rsp), %rax
 	movq LJ_CALLBACK_RET_INT+8(%rsp), %rdx
 	movsd LJ_CALLBACK_RET_FLOAT+0(%rsp), %xmm0
 	movsd LJ_CALLBACK_RET_FLOAT+8(%rsp), %xmm1
-	addq $CALLBACK_ROOM, %rsp
+	addq $LJ_CALLBACK_SIZE, %rsp
 	.cfi_remember_state
 	restore_registers
 	ret
@@ -297,7 +303,9 @@ lj_callback_entry:
 	jmp 1b
 6:	fldcw default_x87cw(%rip)
 	jmp 2b
-.Lfailed:	// eax reason, rsp the struct lj_callback, rbp this frame
+	.globl lj_callback_unwind
+	.hidden lj_callback_unwind
+lj_callback_unwind:	// eax reason, rsp the struct lj_callback, rbp this frame or that of lj_miss, which unwinders see alike
 	movq %rsp, %rdi
 	movl %eax, %esi
 	callq lj_callback_failed

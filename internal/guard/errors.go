@@ -1,6 +1,9 @@
 package guard
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Reason says why an entry ended without returning. The values are those of enum lj_reason in guard.h.
 type Reason int32
@@ -15,9 +18,10 @@ const (
 	Interrupted               // an asynchronous request to end the call
 	Deleted                   // a deleted function was called; Detail names it, as its stub's maker says
 	Terminated                // std::terminate or abort while landing was possible
+	Missed                    // a stub that leads nowhere was called and its handler failed
 )
 
-var reasonNames = [...]string{"returned", "C++ exception", "Go panic", "Goexit", "released callback", "fault", "interrupt", "deleted function", "termination"}
+var reasonNames = [...]string{"returned", "C++ exception", "Go panic", "Goexit", "released callback", "fault", "interrupt", "deleted function", "termination", "miss"}
 
 func (r Reason) String() string {
 	if r < 0 || int(r) >= len(reasonNames) {
@@ -72,6 +76,22 @@ type ReleasedError struct {
 func (e *ReleasedError) Error() string {
 	return fmt.Sprintf("native code called callback %#x, which has been released", e.ID)
 }
+
+// MissError is the call of a stub that leads nowhere and for which nothing could be found. The native frames between have been unwound.
+type MissError struct {
+	Stub uint64 // address of the stub
+	Err  error  // what the handler of [HandleMisses] said, or [ErrNoEngine]
+}
+
+func (e *MissError) Error() string {
+	return fmt.Sprintf("native code called stub %#x: %v", e.Stub, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *MissError) Unwrap() error { return e.Err }
+
+// ErrNoEngine is in a [MissError] whose stub is in no range of [HandleMisses].
+var ErrNoEngine = errors.New("the address belongs to no engine")
 
 // LandingError is an entry that ended at its landing for any other reason. Foreign state (locks, half-done work of libraries) may be inconsistent after it.
 type LandingError struct {

@@ -12,6 +12,7 @@
 //   - a Go callback ended its goroutine (runtime.Goexit, as testing.T.FailNow does): the native frames are unwound and Call does not return
 //     either, only the deferred functions of its Go callers run;
 //   - a callback was called after its release: [*ReleasedError];
+//   - a stub that leads nowhere was called and nothing could be found for it: the native frames are unwound, [*MissError];
 //   - native or run-time code asked for the landing (lj_land, lj_unwind; a signal handler through lj_land_signal): [*LandingError];
 //   - exit(): the process ends as C says, exit handlers run on this thread, inside the entry; Call does not return;
 //   - pthread_exit or pthread_cancel: their forced unwinding passes the edge untouched, the thread ends, Call does not return. On a thread of the
@@ -25,6 +26,23 @@
 // do not run; the first unwinding puts a handler in front of the process's std::terminate handler for that. A landing jump restores callee-saved registers and the C++ runtime's record of caught exceptions and sets
 // Go's floating-point control.
 //
+// # Misses
+//
+// A stub whose function has no machine code leads to [MissEntry]. Every register that could hold an argument is saved (all general ones, and the
+// vector, mask and x87 state by XSAVE), the handler that [HandleMisses] has set for the stub's address says where to go on, all is restored and control
+// goes there as if the stub had led there at once; errno is kept too. A miss counts as a callback: the landing is taken away while the handler
+// runs, panics and Goexit do what they do in callbacks, and an error ends the entry.
+//
+// # Threads
+//
+// The edge keeps struct lj_thread_state (internal/threads) for those who look for code addresses on stacks: base is the outermost landing while the
+// thread is inside entries, callback the lowest address of the innermost callback's or miss's saved registers while Go runs in it, and 0 in an entry below
+// one. Each way out of an entry puts back what its landing has noted. Only the thread's own code writes them and the scan's signal handler on the same thread reads them, so
+// program order is all that is needed here; lj_threads.h says what makes up for it where another thread reads base.
+//
+// One case is left open: a panic past a Go function that is not a callback of this package may move the goroutine to another thread before its Call can tidy up. Then
+// the old thread counts as unknown to scans (it holds everything) until its next entry.
+//
 // # Invariants
 //
 //   - A landing never lies beyond a Go frame: callbacks clear the thread's landing before Go runs and restore it after, so landings are LIFO.
@@ -36,7 +54,7 @@
 //
 // References: System V AMD64 psABI 1.0 sections 3.2 and 6.2; Itanium C++ ABI: Exception Handling, level I (forced unwinding) and II.
 //
-// Locks: callbackTable.mu is a leaf; nothing is called while it is held.
+// Locks: callbackTable.mu and missTable.mu are leaves; nothing is called while they are held.
 package guard
 
 // InlineStack is the number of stack words a Frame holds without being made larger by [NewFrame].
@@ -80,7 +98,7 @@ type report struct {
 	fp       uint64
 	typeName uint64 // malloc'd C string or 0
 	what     uint64 // malloc'd C string or 0
-	carried  uint64 // key of the panic that was carried to this entry, or 0
+	carried  uint64 // key of the error that was carried to this entry, or 0
 }
 
 // Callback is one call of a Go callback by native code: what the argument registers held, and room for the results. It lives in the native stack
@@ -96,4 +114,5 @@ type Callback struct {
 	id      uint64
 	landing uint64 // landing of the entry below, 0 if native code was not entered through Call
 	control uint64 // floating-point control of the native side
+	outer   uint64 // the thread's callback mark (internal/threads) outside of this callback
 }

@@ -20,6 +20,7 @@ enum lj_reason {
 	LJ_INTERRUPTED = 6,
 	LJ_DELETED = 7,
 	LJ_TERMINATED = 8,
+	LJ_MISSED = 9,
 };
 
 // What an entry that did not return tells; guard.report.
@@ -45,7 +46,8 @@ struct lj_frame {
 	uint64_t stack[16];
 };
 
-// guard.Callback: made by lj_callback_entry in its own frame.
+// guard.Callback: made by lj_callback_entry in its own frame, and by lj_miss, which uses integers, ret_int[0] (the address to go on at), id (the
+// word that the stub has pushed), landing and outer.
 struct lj_callback {
 	uint64_t integers[6];
 	uint64_t floats[8];
@@ -56,6 +58,7 @@ struct lj_callback {
 	uint64_t landing;
 	uint32_t mxcsr;
 	uint16_t x87cw, unused;
+	uint64_t outer; // lj_thread_state.callback as it was before
 };
 
 struct lj_landing;
@@ -82,8 +85,18 @@ struct lj_landing *lj_entered(void);
 // lj_guard_goexit unwinds the native frames between callback c and its entry while the callback's Go frames still stand on the same stack.
 void lj_guard_goexit(struct lj_callback *c);
 
-// Assembly: the common entry of callbacks (id in r11), the closure form of it (id in rdi), and the return address of entered functions.
-extern char lj_callback_entry[], lj_callback_closure[], lj_enter_return[];
+// lj_miss_run asks the Go side of a miss where to go on. Called by lj_miss: c is its struct lj_callback with the argument registers, saved the lowest address of all
+// that it has saved. Returns an lj_reason; for LJ_RETURNED the address is in c->ret_int[0]. Does not put the floating-point control back: lj_miss restores
+// the whole state.
+int lj_miss_run(struct lj_callback *c, uintptr_t saved);
+
+// What lj_miss saves by XSAVE, as bits of XCR0 (0: there is no XSAVE, FXSAVE does it), and the bytes that this needs.
+extern uint32_t lj_miss_components;
+extern uint64_t lj_miss_room;
+
+// Assembly: the common entry of callbacks (id in r11), the closure form of it (id in rdi), the return address of entered functions, the common
+// entry of stubs that lead nowhere (miss_x86_64.S) and its end.
+extern char lj_callback_entry[], lj_callback_closure[], lj_enter_return[], lj_miss[], lj_miss_end[];
 
 #ifdef __cplusplus
 }

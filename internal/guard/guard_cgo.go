@@ -6,16 +6,22 @@ package guard
 #include <stdlib.h>
 #include "guard.h"
 #include "layout.h"
+#include "../threads/lj_threads.h"
+
+static struct lj_thread_state lj_guard_marks(void) { return lj_thread_state; }
 */
 import "C"
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	_ "livejit/internal/threads" // lj_thread_state, lj_thread_attach
 )
 
 // The Go structs have the layout that the C side and the assembly use: an index that is not 0 does not compile.
@@ -40,16 +46,18 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(Callback{}.stack)-C.LJ_CALLBACK_STACK]
 	_ = [1]struct{}{}[unsafe.Offsetof(Callback{}.id)-C.LJ_CALLBACK_ID]
 	_ = [1]struct{}{}[unsafe.Offsetof(Callback{}.landing)-C.LJ_CALLBACK_LANDING]
+	_ = [1]struct{}{}[unsafe.Offsetof(Callback{}.outer)-C.LJ_CALLBACK_OUTER]
 	_ = [1]struct{}{}[unsafe.Sizeof(Callback{})-C.LJ_CALLBACK_SIZE]
 	_ = [1]struct{}{}[Panic-C.LJ_PANIC]
 	_ = [1]struct{}{}[Goexit-C.LJ_GOEXIT]
 	_ = [1]struct{}{}[Fault-C.LJ_FAULT]
 	_ = [1]struct{}{}[Terminated-C.LJ_TERMINATED]
+	_ = [1]struct{}{}[Missed-C.LJ_MISSED]
 )
 
 // Call enters native code at f.Fn on the calling thread and returns when it ends. The results are in f if the error is nil.
 // Errors: [*ExceptionError], [*PanicError],
-// [*ReleasedError], [*LandingError]; the package comment tells all ways out. If a callback calls runtime.Goexit, Call does not return: let deferred functions
+// [*ReleasedError], [*MissError], [*LandingError]; the package comment tells all ways out. If a callback calls runtime.Goexit, Call does not return: let deferred functions
 // do what must happen after it. The stack for native code is the thread's (8 MiB unless the process was started with another limit). Call may be used by any
 // number of goroutines at once, each with its own Frame.
 func Call(f *Frame) error {
@@ -72,7 +80,7 @@ func Call(f *Frame) error {
 
 func (f *Frame) landed() error {
 	r := &f.landing
-	var carried *PanicError
+	var carried error
 	if r.carried != 0 {
 		carried = takeCarried(r.carried)
 	}
@@ -80,7 +88,7 @@ func (f *Frame) landed() error {
 	switch reason := Reason(r.reason); reason {
 	case Exception:
 		err = &ExceptionError{Type: takeString(r.typeName), What: takeString(r.what)}
-	case Panic:
+	case Panic, Missed:
 		return carried
 	case Released:
 		err = &ReleasedError{ID: r.detail}
@@ -92,7 +100,7 @@ func (f *Frame) landed() error {
 		err = e
 	}
 	if carried != nil {
-		return fmt.Errorf("%w (while the native code was unwound because a %w)", err, carried)
+		return fmt.Errorf("%w (while the native code was unwound: %w)", err, carried)
 	}
 	return err
 }
@@ -114,22 +122,43 @@ func UnwindAddress() uintptr { return uintptr(C.lj_unwind) }
 // interrupted thread go on at its landing when the handler returns. See guard.h.
 func LandSignalAddress() uintptr { return uintptr(C.lj_land_signal) }
 
+// MissEntry is the address of the common entry of stubs that lead nowhere, for stubtable.New. It is not a C function: see miss_x86_64.S.
+func MissEntry() uintptr { return uintptr(unsafe.Pointer(&C.lj_miss)) }
+
 // For tests that enter from native code and look at the thread.
 func guardCallAddress() uintptr { return uintptr(C.lj_guard_call) }
 func enteredNow() uintptr       { return uintptr(unsafe.Pointer(C.lj_entered())) }
 
+// missCode is where lj_miss and the C function that it calls lie; for the test that steps through it.
+func missCode() (lo, hi, run uintptr) {
+	return uintptr(unsafe.Pointer(&C.lj_miss)), uintptr(unsafe.Pointer(&C.lj_miss_end)), uintptr(C.lj_miss_run)
+}
+
+// saveByFXSAVE makes misses save what they do on processors without XSAVE, until restore is called.
+func saveByFXSAVE() (restore func()) {
+	components := C.lj_miss_components
+	C.lj_miss_components = 0
+	return func() { C.lj_miss_components = components }
+}
+
+// threadMarks are base and callback of this thread's struct lj_thread_state.
+func threadMarks() (base, callback uint64) {
+	m := C.lj_guard_marks()
+	return uint64(m.base), uint64(m.callback)
+}
+
 func trampolineAddress() uintptr { return uintptr(unsafe.Pointer(&C.lj_callback_entry)) }
 func closureAddress() uintptr    { return uintptr(unsafe.Pointer(&C.lj_callback_closure)) }
 
-// carried holds panics on their way from a callback to the entry below it. The key is a number that the entry's landing gets with its first panic: not the
+// carried holds panics and failed misses on their way from a callback to the entry below it. The key is a number that the entry's landing gets with the first: not the
 // landing's address, since another goroutine may enter on the thread before the one whose entry ended goes on.
 var (
-	carried     sync.Map // uint64 → *PanicError
+	carried     sync.Map // uint64 → error: *PanicError or *MissError
 	lastCarried atomic.Uint64
 )
 
 // carry keeps e for the entry below c. A panic while the entry is unwound for an earlier one takes its place, as in Go.
-func carry(c *Callback, e *PanicError) {
+func carry(c *Callback, e error) {
 	key := (*uint64)(unsafe.Add(native(c.landing), C.LJ_LANDING_CARRIED))
 	if *key == 0 {
 		*key = lastCarried.Add(1)
@@ -141,9 +170,9 @@ func dropCarried(landing uint64) {
 	carried.Delete(*(*uint64)(unsafe.Add(native(landing), C.LJ_LANDING_CARRIED)))
 }
 
-func takeCarried(key uint64) *PanicError {
+func takeCarried(key uint64) error {
 	e, _ := carried.LoadAndDelete(key)
-	return e.(*PanicError)
+	return e.(error)
 }
 
 // ljGuardDispatch runs the Go side of a callback for lj_callback_entry and returns the lj_reason.
@@ -163,17 +192,48 @@ func ljGuardDispatch(p *C.struct_lj_callback) C.int {
 	if fn == nil {
 		return C.LJ_RELEASED
 	}
+	return C.int(dispatch(fn, c))
+}
+
+// ljGuardMiss runs the Go side of a miss for lj_miss: it puts the address to go on at into c.RetInt[0], or returns the lj_reason why there is none.
+//
+//export ljGuardMiss
+func ljGuardMiss(p *C.struct_lj_callback) C.int {
+	c := (*Callback)(unsafe.Pointer(p))
+	stub := c.id &^ (stubSize - 1)
+	var err error
+	answer := func(c *Callback) { c.RetInt[0], err = misses.answer(stub) }
+	if c.landing == 0 {
+		runBare(answer, c)
+		if err != nil {
+			os.Stderr.WriteString("livejit: " + (&MissError{Stub: stub, Err: err}).Error() + ", on a thread without an entry into native code\n")
+			C.abort()
+		}
+		return C.LJ_RETURNED
+	}
+	if reason := dispatch(answer, c); reason != Returned {
+		return C.int(reason)
+	}
+	if err != nil {
+		carry(c, &MissError{Stub: stub, Err: err})
+		return C.LJ_MISSED
+	}
+	return C.LJ_RETURNED
+}
+
+// dispatch runs fn for a callback with an entry below and tells how it ended. On Goexit it ends that entry and does not return.
+func dispatch(fn func(*Callback), c *Callback) Reason {
 	returned := false
 	defer func() {
 		if !returned { // runProtected recovers all panics, so this is Goexit, and it goes on after this function
 			landing := c.landing
-			C.lj_guard_goexit(p) // c is gone after it, the landing is not
+			C.lj_guard_goexit((*C.struct_lj_callback)(unsafe.Pointer(c))) // c is gone after it, the landing is not
 			dropCarried(landing)
 		}
 	}()
 	reason := runProtected(fn, c)
 	returned = true
-	return C.int(reason)
+	return reason
 }
 
 func runProtected(fn func(*Callback), c *Callback) (reason Reason) {

@@ -23,10 +23,14 @@ func TestMain(m *testing.M) {
 		status = 1
 	}
 	carried.Range(func(k, v any) bool {
-		println("panic leaked:", v.(*PanicError).Error())
+		println("error leaked:", v.(error).Error())
 		status = 1
 		return true
 	})
+	if n := LiveMissHandlers(); n != 0 {
+		println("miss handlers leaked:", n)
+		status = 1
+	}
 	os.Exit(status)
 }
 

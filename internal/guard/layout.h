@@ -31,7 +31,12 @@
 #define LJ_CALLBACK_LANDING 160
 #define LJ_CALLBACK_MXCSR 168
 #define LJ_CALLBACK_X87CW 172
-#define LJ_CALLBACK_SIZE 176
+#define LJ_CALLBACK_OUTER 176
+#define LJ_CALLBACK_SIZE 184
+
+// Where lj_callback_entry and lj_miss keep the struct, below their rbp and the five callee-saved registers: lj_detour and lj_callback_unwind know
+// both frames by this. The size keeps rsp 16-aligned.
+#define LJ_CALLBACK_BELOW_RBP (40+LJ_CALLBACK_SIZE)
 
 #define LJ_DETOUR_SP 0
 #define LJ_DETOUR_SIZE 8

@@ -123,7 +123,7 @@ Value *Carver::materialize(Value *v) {
   if (auto *f = dyn_cast<Function>(g)) {
     if (isInlineHelper(*f) && (purpose == Cut || !f->hasAddressTaken(nullptr, false, true, false))) {
       Function *copy = makeFunction(*f, purpose == Cut && !f->hasAvailableExternallyLinkage() ? GlobalValue::InternalLinkage : f->getLinkage());
-      if (purpose != Cut) copyComdat(*f, *copy);
+      copyComdat(*f, *copy);
       cloneBlocks(*f, *copy);
       mapper->scheduleRemapFunction(*copy);
       return copy;
@@ -212,7 +212,7 @@ GlobalVariable *Carver::makeVariable(GlobalVariable &v, GlobalValue::LinkageType
 
 void Carver::copyComdat(GlobalObject &g, GlobalObject &copy) {
   const Comdat *c = g.getComdat();
-  if (!c || copy.isDeclaration()) return;
+  if (purpose == Cut || !c || copy.isDeclaration()) return; // what replaces a definition must not lose against it
   Comdat *mine = to->getOrInsertComdat(c->getName());
   mine->setSelectionKind(c->getSelectionKind());
   copy.setComdat(mine);
@@ -227,7 +227,7 @@ void Carver::cloneBlocks(Function &f, Function &copy) {
   }
 }
 
-void Carver::take(GlobalValue &v) {
+void Carver::take(GlobalValue &v, bool asked) {
   taken.push_back(&v);
   GlobalValue::LinkageTypes linkage = v.getLinkage();
   if (v.hasLinkOnceODRLinkage()) linkage = GlobalValue::WeakODRLinkage;
@@ -236,6 +236,7 @@ void Carver::take(GlobalValue &v) {
     if (f->hasLocalLinkage()) linkage = GlobalValue::ExternalLinkage; // found by its name from other modules
     map[f] = makeFunction(*f, linkage);
   } else if (auto *var = dyn_cast<GlobalVariable>(&v)) {
+    if (purpose == Cut && asked && var->hasLocalLinkage()) linkage = GlobalValue::ExternalLinkage;
     map[var] = makeVariable(*var, linkage);
   } else if (auto *a = dyn_cast<GlobalAlias>(&v)) {
     auto *copy = GlobalAlias::create(a->getValueType(), a->getAddressSpace(), linkage, a->getName(), to.get());

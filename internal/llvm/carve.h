@@ -19,7 +19,8 @@ public:
   Carver(lj_mod &source, CutIndex &index, Purpose purpose);
   virtual ~Carver();
 
-  void take(llvm::GlobalValue &v);
+  // asked: v is wanted by its name, not only because it is tied to something else; a local is made visible then.
+  void take(llvm::GlobalValue &v, bool asked = true);
   std::unique_ptr<llvm::Module> finish();
 
   // Why the module cannot be made, "" if it can.

@@ -1,8 +1,9 @@
-// cut.cpp: one function as a module of its own.
+// cut.cpp: chosen functions and variables as a module of their own.
 #include "carve.h"
 
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/Function.h"
+#include "llvm/IR/GlobalVariable.h"
 #include "llvm/IR/Instructions.h"
 
 using namespace llvm;
@@ -97,44 +98,86 @@ std::unique_ptr<CutIndex> makeIndex(Module &m) {
   return index;
 }
 
-static void cut(lj_mod *mod, StringRef name, lj_result &r) {
-  lj_ctx *c = mod->ctx;
-  Function *f = mod->module->getFunction(name);
-  if (!f || f->isDeclaration() || f->hasAvailableExternallyLinkage()) {
-    r.kind = complain(c, LJ_NOT_FOUND, "no body of a function " + name + " in module " + mod->name);
-    return;
+namespace {
+
+// One cut: finds what is asked for by name, with what is tied to it, and carves it out.
+class Cutter {
+  lj_mod *mod;
+  SmallSetVector<Function *, 4> functions; // in the order asked for, then those tied to them
+  SmallSetVector<GlobalVariable *, 4> variables;
+  SmallPtrSet<GlobalVariable *, 4> asked;
+  std::string why; // the first obstacle
+
+  int32_t notFound(StringRef kind, StringRef name) {
+    return complain(mod->ctx, LJ_NOT_FOUND, "no " + kind + " " + name + " in module " + mod->name);
   }
-  if (!mod->index) mod->index = makeIndex(*mod->module);
-  Carver carver(*mod, *mod->index, Carver::Cut);
-  std::string names;
-  auto it = mod->index->cluster.find(f);
-  if (it == mod->index->cluster.end()) {
-    carver.take(*f);
-    names = name.str();
-  } else {
-    CutIndex::Cluster &cluster = *it->second;
-    if (!cluster.obstacle.empty()) {
-      r.kind = complain(c, LJ_UNSUPPORTED, "function " + name + " cannot be cut out: " + cluster.obstacle);
+
+  int32_t findAll(StringRef functionNames, StringRef variableNames) {
+    while (!functionNames.empty()) {
+      auto [name, rest] = functionNames.split('\0');
+      functionNames = rest;
+      Function *f = mod->module->getFunction(name);
+      if (!f || f->isDeclaration() || f->hasAvailableExternallyLinkage()) return notFound("body of a function", name);
+      functions.insert(f);
+    }
+    while (!variableNames.empty()) {
+      auto [name, rest] = variableNames.split('\0');
+      variableNames = rest;
+      GlobalVariable *v = mod->module->getNamedGlobal(name);
+      if (!v || v->isDeclaration() || v->hasAvailableExternallyLinkage() || v->hasAppendingLinkage() || isUsersConstant(*v) || isLabelTable(*v))
+        return notFound("definition of a variable", name);
+      variables.insert(v);
+      asked.insert(v);
+    }
+    return LJ_OK;
+  }
+
+  void addCluster(const GlobalObject *g) {
+    auto it = mod->index->cluster.find(g);
+    if (it == mod->index->cluster.end()) return;
+    CutIndex::Cluster &c = *it->second;
+    if (why.empty() && !c.obstacle.empty())
+      why = ((isa<Function>(g) ? "function " : "variable ") + g->getName() + " cannot be cut out: " + c.obstacle).str();
+    functions.insert(c.functions.begin(), c.functions.end());
+    variables.insert(c.variables.begin(), c.variables.end());
+  }
+
+public:
+  explicit Cutter(lj_mod *m) : mod(m) {}
+
+  void run(StringRef functionNames, StringRef variableNames, lj_result &r) {
+    r.kind = findAll(functionNames, variableNames);
+    if (r.kind != LJ_OK) return;
+    if (!mod->index) mod->index = makeIndex(*mod->module);
+    for (size_t i = 0, n = functions.size(); i < n; i++) addCluster(functions[i]);
+    for (size_t i = 0, n = variables.size(); i < n; i++) addCluster(variables[i]);
+    std::unique_ptr<Module> m;
+    if (why.empty()) {
+      Carver carver(*mod, *mod->index, Carver::Cut);
+      for (Function *f : functions) carver.take(*f);
+      for (GlobalVariable *v : variables) carver.take(*v, asked.contains(v));
+      m = carver.finish();
+      if (!m) {
+        StringRef first = !functions.empty() ? functions[0]->getName() : variables[0]->getName();
+        why = ((functions.empty() ? "variable " : "function ") + first + " cannot be cut out: " + carver.obstacle()).str();
+      }
+    }
+    if (!m) {
+      r.kind = complain(mod->ctx, LJ_UNSUPPORTED, why);
       return;
     }
-    names = name.str();
-    for (Function *g : cluster.functions) {
-      carver.take(*g);
-      if (g != f) names += '\0' + g->getName().str();
-    }
-    for (GlobalVariable *v : cluster.variables) carver.take(*v);
+    std::string names;
+    for (Function *f : functions) names += (names.empty() ? "" : std::string(1, '\0')) + f->getName().str();
+    giveModule(mod->ctx, mod->name, std::move(m), r);
+    r.bytes = copyBytes(names);
   }
-  auto m = carver.finish();
-  if (!m) {
-    r.kind = complain(c, LJ_UNSUPPORTED, "function " + name + " cannot be cut out: " + carver.obstacle());
-    return;
-  }
-  giveModule(c, mod->name, std::move(m), r);
-  r.bytes = copyBytes(names);
-}
+};
 
+} // namespace
 } // namespace lj
 
-extern "C" lj_result lj_cut(lj_mod *m, const char *function, size_t functionLen) {
-  return lj::guarded(m->ctx, nullptr, m->name, [&](lj_result &r) { lj::cut(m, StringRef(function, functionLen), r); });
+extern "C" lj_result lj_cut(lj_mod *m, const char *functions, size_t functionsLen, const char *variables, size_t variablesLen) {
+  return lj::guarded(m->ctx, nullptr, m->name, [&](lj_result &r) {
+    lj::Cutter(m).run(StringRef(functions, functionsLen), StringRef(variables, variablesLen), r);
+  });
 }

@@ -55,13 +55,13 @@ define i32 @f() { %r = call i32 @h()
 			want: []string{`^define internal i32 @h\(\)`, `^define internal i32 @i\(\)`, `^@v = external dso_local global i32`},
 		},
 		{
-			name: "personality, prefix and prologue data, comdat, gc, section",
+			name: "personality, prefix and prologue data, gc, section; no comdat",
 			ir: `$f = comdat any
 @p = private unnamed_addr constant i32 7
 define linkonce_odr void @f() section "x" comdat gc "statepoint-example" prefix ptr @p prologue i8 -112 personality ptr @pers { ret void }
 declare i32 @pers(...)
 @__start_x = external global i8`,
-			want: []string{`^define weak void @f\(\) #\d+ section "x" comdat gc "statepoint-example" prefix ptr @p prologue i8 -112 personality ptr @pers`, `^@p = private`, `^declare i32 @pers`},
+			want: []string{`^define weak void @f\(\) #\d+ section "x" gc "statepoint-example" prefix ptr @p prologue i8 -112 personality ptr @pers`, `^@p = private`, `^declare i32 @pers`},
 		},
 		{
 			name: "aliases and indirect functions become declarations",

@@ -29,6 +29,8 @@ func (r *reader) u64() uint64 {
 	return v
 }
 
+func (r *reader) copy(to []byte) { r.p += copy(to, r.b[r.p:]) }
+
 func (r *reader) str() string {
 	n := int(r.u32())
 	v := r.s[r.p : r.p+n]

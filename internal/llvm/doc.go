@@ -5,12 +5,14 @@
 // # The way of a module
 //
 //	Context.ParseIR, ParseBitcode, Adopt ─► Module ─► Prepare ─► Pipeline.Emit ─► Object
-//	                                          └─► Cut (one function), Split (all)
+//	                                          └─► CutSet (some), Split (all)
 //
 // Prepare makes every function replaceable: interposable linkage, so that no
 // pass at any level looks into a body on behalf of a caller, and calls through
 // the GOT, so that a caller reads the callee's slot. The Summary it returns is
-// all the engine needs to know about the module.
+// all the engine needs to know about the module: symbols, signatures, fingerprints
+// that tell what has changed between two versions of it, and where variables with
+// debug info keep what.
 //
 // # Invariants
 //
@@ -37,6 +39,10 @@
 //
 // shim.h is the contract between Go and C++; its implementation lies in
 // landing.cpp (fatal errors, diagnostics), module.cpp (reading and writing),
-// prepare.cpp, summary.cpp, carve.cpp (the copying that cut.cpp and split.cpp share)
-// and pipeline.cpp. shim_cgo.go holds every crossing.
+// prepare.cpp, carve.cpp (the copying that cut.cpp and split.cpp share) and
+// pipeline.cpp. What Prepare tells is written by summary.cpp with layouts.cpp (types
+// in debug info) and fingerprint.h, whose parts are fingerprint.cpp (functions and
+// variables), operands.cpp (types, attributes, constants, metadata), contents.cpp
+// (what is copied or folded into its users) and lines.cpp (debug info).
+// shim_cgo.go holds every crossing.
 package llvm

@@ -17,7 +17,7 @@ type Module struct {
 	// Warnings LLVM had while it read the module.
 	Warnings []Diagnostic
 	// Functions names the functions with bodies of their own in a module made by
-	// Cut or Split; nil otherwise.
+	// Cut, CutSet or Split; nil otherwise.
 	Functions []string
 }
 
@@ -126,17 +126,24 @@ func (m *Module) Prepare(o PrepareOptions) (*Summary, error) {
 	return decodeSummary(b), nil
 }
 
-// Cut copies one function into a new module of the same context, in time
-// proportional to the function. Everything else it names is declared there,
-// except what belongs to it and is copied too: private constants,
-// always_inline helpers, tables of its label addresses. Functions tied to it by
-// label addresses (a table of labels of several functions) come along:
-// Module.Functions names all. Debug info is kept, the compile unit's lists are not.
-// m may be prepared or not; the first Cut of a module looks through it once.
-func (m *Module) Cut(function string) (*Module, error) {
+// Cut is CutSet of one function.
+func (m *Module) Cut(function string) (*Module, error) { return m.CutSet([]string{function}, nil) }
+
+// CutSet copies functions and variables into a new module of the same context, in time proportional to what is
+// taken. Everything else they name is declared there, except what belongs to its users and is copied
+// too: private constants, always_inline helpers, tables of label addresses. Functions tied by label addresses
+// (a table of labels of several functions) come whole: Module.Functions names all, the asked ones first.
+//
+// What is taken can be linked against a program that has it already: it loses its COMDAT, local functions and
+// variables become external, linkonce becomes weak; else linkage and visibility stay. Constructor lists,
+// llvm.used and module assembly do not come along. Debug info of functions is kept, without the compile unit's lists.
+//
+// m may be prepared or not; the first cut of a module looks through it once. A name without a definition in m is an
+// error of kind NotFound; what cannot be cut out is one of kind Unsupported.
+func (m *Module) CutSet(functions, variables []string) (*Module, error) {
 	m.enter()
 	defer m.ctx.owner.leave()
-	h, names, err := moduleCut(m.h, m.name, function)
+	h, names, err := moduleCut(m.h, m.name, functions, variables)
 	if err != nil {
 		return nil, err
 	}
@@ -218,6 +225,14 @@ func (m *Module) nextPart(s splitHandle) (*Part, error) {
 	}
 	p.Module.Functions = p.Functions
 	return p, nil
+}
+
+// joinNames makes the shim's form of a list: a NUL after each name.
+func joinNames(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return strings.Join(names, "\x00") + "\x00"
 }
 
 // splitNames undoes the NUL-separated lists of the shim.

@@ -142,9 +142,10 @@ func modulePrepare(h moduleHandle, name, suffix string) ([]byte, error) {
 }
 
 // moduleCut returns the new module and the NUL-separated names of the functions in it.
-func moduleCut(h moduleHandle, name, function string) (moduleHandle, string, error) {
-	fp, fl := cstr(function)
-	r := C.lj_cut(h, fp, fl)
+func moduleCut(h moduleHandle, name string, functions, variables []string) (moduleHandle, string, error) {
+	fp, fl := cstr(joinNames(functions))
+	vp, vl := cstr(joinNames(variables))
+	r := C.lj_cut(h, fp, fl, vp, vl)
 	if _, err := outcome(name, &r); err != nil {
 		return nil, "", err
 	}

@@ -1,13 +1,16 @@
 // summary.cpp: the summary of a module as one buffer, types and signatures interned. summary_decode.go reads it.
 //
-//   u32 types, u32 signatures, u32 globals, u32 ctors, u32 dtors, u32 has module asm
+//   u32 types, u32 signatures, u32 globals, u32 ctors, u32 dtors, u32 has module asm, layouts (layouts.h)
 //   type:      u32 kind (type.go), u32 bits, u64 count, u64 size, u32 align, u32 n, n x u32 type, str text
 //   signature: u32 type of result, u32 result attributes, u32 variadic, u32 calling convention, u32 n,
 //              n x (u32 type, u32 attributes, u32 align, u32 pointee type + 1 or 0), str text
 //   global:    u32 kind (summary.go), u32 linkage, u32 visibility, u32 flags, u32 type, u32 signature + 1 or 0, u32 align,
-//              u64 size, i64 offset in aliasee, str name, str comdat, str section, str aliasee
+//              u64 size, i64 offset in aliasee, 16 bytes code, 16 bytes init, u64 lines, u32 set of aggregates + 1 or 0,
+//              str name, str comdat, str section, str aliasee, str debug type
 // A type comes after its elements. Strings are u32 length and bytes.
 #include "summary.h"
+#include "fingerprint.h"
+#include "layouts.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/Hashing.h"
@@ -71,12 +74,14 @@ uint32_t alignOf(const GlobalValue *v) {
 
 struct Summarizer {
   const DataLayout &layout;
+  Fingerprints fingerprints;
+  Layouts layouts;
   Writer types, signatures, globals;
   std::vector<std::string> texts; // of types, by number
   DenseMap<Type *, uint32_t> typeNumber;
   DenseMap<std::pair<FunctionType *, std::pair<void *, unsigned>>, uint32_t> signatureNumber;
 
-  explicit Summarizer(const DataLayout &l) : layout(l) {}
+  explicit Summarizer(Module &m) : layout(m.getDataLayout()), fingerprints(m) {}
 
   std::string textOf(Type *t, ArrayRef<uint32_t> elems) {
     std::string s;
@@ -258,10 +263,28 @@ struct Summarizer {
     globals.u32(alignOf(v));
     globals.u64(size);
     globals.u64(uint64_t(offset));
+    fingerprint(o);
     globals.str(v->getName());
     globals.str(object && object->hasComdat() ? object->getComdat()->getName() : StringRef());
     globals.str(!o.section.empty() || !object ? StringRef(o.section) : object->getSection());
     globals.str(aliasee);
+    auto *variable = dyn_cast<GlobalVariable>(v);
+    globals.str(variable ? layouts.typeOf(*variable) : StringRef());
+  }
+
+  void fingerprint(const Original &o) {
+    Hash code, init;
+    uint64_t lines = 0;
+    auto *variable = dyn_cast<GlobalVariable>(o.value);
+    if (o.defined) {
+      code = fingerprints.code(*o.value);
+      if (variable) init = fingerprints.init(*variable);
+      if (auto *f = dyn_cast<Function>(o.value)) lines = fingerprints.lines(*f);
+    }
+    globals.bytes(&code, sizeof code);
+    globals.bytes(&init, sizeof init);
+    globals.u64(lines);
+    globals.u32(variable ? layouts.setOf(*variable) : 0);
   }
 };
 
@@ -276,7 +299,10 @@ uint32_t entries(const Module &m, StringRef name) {
 } // namespace
 
 void writeSummary(Module &m, const std::vector<Original> &globals, lj_buf &out) {
-  Summarizer s(m.getDataLayout());
+  Summarizer s(m);
+  for (auto &o : globals)
+    if (auto *v = dyn_cast<GlobalVariable>(o.value)) s.layouts.add(*v);
+  s.layouts.finish();
   for (auto &o : globals) s.global(o);
   Writer w;
   w.u32(uint32_t(s.texts.size()));
@@ -285,6 +311,7 @@ void writeSummary(Module &m, const std::vector<Original> &globals, lj_buf &out) 
   w.u32(entries(m, "llvm.global_ctors"));
   w.u32(entries(m, "llvm.global_dtors"));
   w.u32(!m.getModuleInlineAsm().empty());
+  s.layouts.write(w);
   for (Writer *part : {&s.types, &s.signatures, &s.globals}) {
     size_t n = part->size();
     lj_buf b = part->take();

@@ -69,6 +69,10 @@ type Summary struct {
 	ModuleAsm bool // the module has module-level assembly
 	Ctors     int  // entries of llvm.global_ctors
 	Dtors     int  // entries of llvm.global_dtors
+
+	// Layouts of the named aggregates that variables are made of, by what a C programmer calls them: "struct state",
+	// "union u", "enum e", "class ns::T", or the typedef of an aggregate without a tag. nil without debug info.
+	Layouts map[string]Layout
 }
 
 // Global describes one global value. Linkage and Visibility are those the front
@@ -92,4 +96,20 @@ type Global struct {
 	Size         uint64     // variable: bytes; 0 otherwise
 	Align        uint32     // explicit alignment, bytes; 0: none
 	Signature    *Signature // functions, ifuncs, and aliases of functions; shared between equal ones: read only
+
+	// Code is the fingerprint of what Emit makes of a defined global, with what it takes from others: of two
+	// modules prepared in this process, globals with equal Code are compiled to the same code (or initialised data) by
+	// pipelines with equal options. It does not depend on the global's own name and linkage, on names of local values, on
+	// debug info, nor on the order of the module's globals. Zero if not Defined. See fingerprint.h for what enters.
+	Code [16]byte
+	// Init is the part of a variable's Code that is its initialiser; zero for all else.
+	Init [16]byte
+	// Lines is the fingerprint of a function's debug info: locations and records of variables. 0 without.
+	Lines uint64
+	// DebugType is the type of a variable as the source declares it, typedefs and qualifiers taken away
+	// ("struct state *[4]"); "" without debug info.
+	DebugType string
+	// Aggregates lists the keys of Summary.Layouts that DebugType leads to through members, bases, elements and
+	// pointers; sorted, shared between variables: read only.
+	Aggregates []string
 }

@@ -7,6 +7,8 @@ func decodeSummary(b []byte) *Summary {
 	signatures := make([]Signature, r.u32())
 	n := int(r.u32())
 	s := &Summary{Ctors: int(r.u32()), Dtors: int(r.u32()), ModuleAsm: r.u32() != 0}
+	var sets [][]string
+	s.Layouts, sets = r.layouts()
 	for i := range types {
 		types[i] = r.typ(types)
 	}
@@ -15,7 +17,7 @@ func decodeSummary(b []byte) *Summary {
 	}
 	globals := make([]Global, n)
 	for i := range globals {
-		r.global(&globals[i], types, signatures)
+		r.global(&globals[i], types, signatures, sets)
 	}
 	s.Functions, globals = takeKind(globals, Function)
 	s.Variables, globals = takeKind(globals, Variable)
@@ -68,7 +70,35 @@ func (r *reader) signature(types []Type) Signature {
 	return s
 }
 
-func (r *reader) global(g *Global, types []Type, signatures []Signature) {
+// layouts reads the aggregates and the sets of their names that variables refer to.
+func (r *reader) layouts() (map[string]Layout, [][]string) {
+	names := make([]string, r.u32())
+	var all map[string]Layout
+	if len(names) > 0 {
+		all = make(map[string]Layout, len(names))
+	}
+	for i := range names {
+		names[i] = r.str()
+		l := Layout{Size: r.u64()}
+		if n := int(r.u32()); n > 0 {
+			l.Members = make([]Member, n)
+		}
+		for j := range l.Members {
+			l.Members[j] = Member{Name: r.str(), Offset: r.u64(), Size: r.u64(), Type: r.str()}
+		}
+		all[names[i]] = l
+	}
+	sets := make([][]string, r.u32())
+	for i := range sets {
+		sets[i] = make([]string, r.u32())
+		for j := range sets[i] {
+			sets[i][j] = names[r.u32()]
+		}
+	}
+	return all, sets
+}
+
+func (r *reader) global(g *Global, types []Type, signatures []Signature, sets [][]string) {
 	const (
 		local = 1 << iota
 		defined
@@ -89,5 +119,12 @@ func (r *reader) global(g *Global, types []Type, signatures []Signature) {
 		g.Type = types[t].Text
 	}
 	g.Align, g.Size, g.AliaseeOff = r.u32(), r.u64(), int64(r.u64())
+	r.copy(g.Code[:])
+	r.copy(g.Init[:])
+	g.Lines = r.u64()
+	if set := r.u32(); set != 0 {
+		g.Aggregates = sets[set-1]
+	}
 	g.Name, g.Comdat, g.Section, g.Aliasee = r.str(), r.str(), r.str(), r.str()
+	g.DebugType = r.str()
 }

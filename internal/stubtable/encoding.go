@@ -9,34 +9,39 @@ import (
 
 // An encoding is how a machine writes a stub.
 type encoding struct {
-	// stub writes the 16 bytes of code.
-	stub func(b []byte, s Stub) error
-	// trap is the offset of the instruction that faults.
-	trap uint64
+	// stub writes the 16 bytes of code; cell is the address of the page's miss cell.
+	stub func(b []byte, s Stub, cell uint64) error
+	// miss is the offset of the code that a slot leads to which leads nowhere.
+	miss uint64
 }
 
 // encodings are named as in GOARCH.
 var encodings = map[string]*encoding{
-	"amd64": {stub: stubX86_64, trap: 8},
-	"arm64": {stub: stubAArch64, trap: 12},
+	"amd64": {stub: stubX86_64, miss: 8},
+	"arm64": {stub: stubAArch64, miss: 12},
 }
 
 // stubX86_64 writes
 //
-//	0:  ff 25 disp32   jmp *slot(%rip)      S - (P + 6)
+//	0:  ff 25 disp32   jmp  *slot(%rip)     S - (P + 6)
 //	6:  cc cc          int3; int3
-//	8:  0f 0b          ud2
-//	10: cc ...         int3
+//	8:  ff 15 disp32   call *miss(%rip)     S - (P + 14)
+//	14: 0f 0b          ud2
 //
-// No register is touched.
-func stubX86_64(b []byte, s Stub) error {
-	const size = 6
-	d := int64(s.Slot - (s.Addr + size))
-	if d < math.MinInt32 || d > math.MaxInt32 {
-		return &DistanceError{Stub: s, Distance: d, Limit: 1 << 31}
+// No register is touched. The call never returns: it is there for the word that it
+// pushes.
+func stubX86_64(b []byte, s Stub, cell uint64) error {
+	copy(b, []byte{0xff, 0x25, 0, 0, 0, 0, 0xcc, 0xcc, 0xff, 0x15, 0, 0, 0, 0, 0x0f, 0x0b})
+	for _, ref := range []struct {
+		end    uint64 // offset of the end of the instruction, whose last 4 bytes are the displacement
+		target uint64
+	}{{6, s.Slot}, {14, cell}} {
+		d := int64(ref.target - (s.Addr + ref.end))
+		if d < math.MinInt32 || d > math.MaxInt32 {
+			return &DistanceError{Stub: s, Target: ref.target, Distance: d, Limit: 1 << 31}
+		}
+		binary.LittleEndian.PutUint32(b[ref.end-4:], uint32(d))
 	}
-	copy(b, []byte{0xff, 0x25, 0, 0, 0, 0, 0xcc, 0xcc, 0x0f, 0x0b, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc})
-	binary.LittleEndian.PutUint32(b[2:], uint32(d))
 	return nil
 }
 
@@ -48,10 +53,14 @@ func stubX86_64(b []byte, s Stub) error {
 //	12: brk  #0x6a               'j', to tell it from others in a core file
 //
 // x16 is the procedure call standard's register for linker-made code (AAPCS64, 6.1.1).
-func stubAArch64(b []byte, s Stub) error {
+//
+// A miss is a fault here, at the brk: a branch that links would lose the return address
+// in x30, and four instructions leave no room to name the stub in another way when the
+// slot was read by the caller. The miss cell is not used.
+func stubAArch64(b []byte, s Stub, _ uint64) error {
 	d := int64(s.Slot&^0xfff - s.Addr&^0xfff)
 	if d < -1<<32 || d >= 1<<32 {
-		return &DistanceError{Stub: s, Distance: d, Limit: 1 << 32}
+		return &DistanceError{Stub: s, Target: s.Slot, Distance: d, Limit: 1 << 32}
 	}
 	pages := uint32(d >> 12)
 	le := binary.LittleEndian
@@ -72,13 +81,19 @@ func (e *MachineError) Error() string {
 	return fmt.Sprintf("stubtable: no stub is known for %s, only for amd64 and arm64", e.Arch)
 }
 
-// DistanceError says that a slot is too far from its stub: the Memory broke its contract.
+// DistanceError says that a slot or a page's miss cell is too far from its stub: the Memory
+// broke its contract.
 type DistanceError struct {
 	Stub     Stub
-	Distance int64 // bytes from the stub's reference to the slot
-	Limit    int64 // bytes the instruction reaches in each direction
+	Target   uint64 // the slot or the miss cell
+	Distance int64  // bytes from the stub's reference to the target
+	Limit    int64  // bytes the instruction reaches in each direction
 }
 
 func (e *DistanceError) Error() string {
-	return fmt.Sprintf("stubtable: slot %#x is %d bytes from stub %#x, which reaches %d", e.Stub.Slot, e.Distance, e.Stub.Addr, e.Limit)
+	what := "miss cell"
+	if e.Target == e.Stub.Slot {
+		what = "slot"
+	}
+	return fmt.Sprintf("stubtable: %s %#x is %d bytes from stub %#x, which reaches %d", what, e.Target, e.Distance, e.Stub.Addr, e.Limit)
 }

@@ -12,7 +12,13 @@ func (p *page) stub(i uint32) Stub {
 	return Stub{Addr: p.stubs.RX + uint64(i)*StubSize, Slot: p.slots.RX + uint64(i)*SlotSize}
 }
 
-// addPage makes 256 stubs, all free and with their trap in the slot. On an error
+// slotsSize is the number of bytes of a page's slots with the miss cell behind them.
+const slotsSize = (pageStubs + 1) * SlotSize
+
+// cell is the address of the page's miss cell.
+func (p *page) cell() uint64 { return p.slots.RX + pageStubs*SlotSize }
+
+// addPage makes 256 stubs, all free and with their miss in the slot. On an error
 // nothing is left behind. The caller holds t.mu.
 func (t *Table) addPage() (err error) {
 	var p page
@@ -28,20 +34,21 @@ func (t *Table) addPage() (err error) {
 		return err
 	}
 	p.slots, err = t.memory.Allocate(codearena.Request{
-		Section: "slots", Kind: codearena.Slots, Size: pageStubs * SlotSize, Align: 64})
+		Section: "slots", Kind: codearena.Slots, Size: slotsSize, Align: 64})
 	if err != nil {
 		return err
 	}
 	code := make([]byte, pageStubs*StubSize)
-	traps := make([]byte, pageStubs*SlotSize)
+	slots := make([]byte, slotsSize)
 	for i := range uint32(pageStubs) {
 		s := p.stub(i)
-		if err := t.enc.stub(code[i*StubSize:][:StubSize], s); err != nil {
+		if err := t.enc.stub(code[i*StubSize:][:StubSize], s, p.cell()); err != nil {
 			return err
 		}
-		binary.LittleEndian.PutUint64(traps[i*SlotSize:], t.Trap(s))
+		binary.LittleEndian.PutUint64(slots[i*SlotSize:], t.Miss(s))
 	}
-	if err := t.memory.Write(p.slots, 0, traps); err != nil {
+	binary.LittleEndian.PutUint64(slots[pageStubs*SlotSize:], t.miss)
+	if err := t.memory.Write(p.slots, 0, slots); err != nil {
 		return err
 	}
 	if err := t.memory.Write(p.stubs, 0, code); err != nil {

@@ -6,28 +6,32 @@
 // Which slot a stub reads is fixed when the page is made, so that a page of code is
 // written once and never again.
 //
-// # Traps
+// # Misses
 //
-// Behind the jump, each stub ends in an instruction that faults (x86-64: ud2 at
-// offset 8; aarch64: brk at offset 12). The slot of a stub that leads nowhere
-// holds the address of that instruction of its own stub. Whether the stub was called or
-// the slot was read (`call *slot(%rip)`), the fault's program counter lies in
-// the stub and so says which one it was: no register and no memory is needed, and a
-// signal handler may decide it:
+// A stub whose function has no machine code at the moment, because it has not been compiled
+// yet, was invalidated or deleted, leads to its miss: the second half of its own code. The
+// slot of such a stub holds the address of that place.
 //
-//   - the program counter lies in the arena, at the trap's offset from a multiple of 16;
-//   - the bytes there are the stub's code (its encoding is fixed), and the
-//     slot it names holds the program counter, or has been redirected since;
-//   - the return address of the call is on top of the stack (x86-64) or in x30
-//     (aarch64), for no instruction of the stub touches either.
+// On x86-64 that is `call *cell(%rip)` at offset 8. The cell is one pointer for each page,
+// behind the page's slots, and holds the address of the common miss entry that New was given
+// (package guard has one). Whether the stub was called or the slot was read
+// (`call *slot(%rip)`), the entry finds
 //
-// At, which takes a lock, then tells the stub in ordinary code after the landing.
+//	0(%rsp)   the stub's address + 14: which stub it was
+//	8(%rsp)   the return address of the call
+//
+// and every register as the caller left it, so that it can do what must be done, drop the
+// first word and jump to the function as if nothing had happened. It must not return to the
+// stub, where ud2 follows. At tells the Stub of the word.
+//
+// On aarch64 the place is a brk at offset 12: a miss is a fault with the program counter in
+// the stub and the return address in x30, until there is an entry for that machine.
 //
 // # Invariants
 //
-//   - a stub on the free list has its trap in its slot;
+//   - a stub on the free list has its miss in its slot;
 //   - stubs are reused in the order in which they were freed, after those that never
-//     were used, so that a call through a stale pointer traps for as long as can be;
+//     were used, so that a call through a stale pointer is a miss for as long as can be;
 //   - an empty page is kept until more than an eighth of all pages, and more than one, are empty.
 //
 // Locks: Table.mu guards the pages and the free list. The Memory's own locks are
@@ -66,6 +70,7 @@ type Stub struct{ Addr, Slot uint64 }
 type Table struct {
 	memory Memory
 	enc    *encoding
+	miss   uint64 // address of the common miss entry
 
 	mu     sync.Mutex
 	pages  []page            // indexed by the page number in a free list entry
@@ -78,7 +83,7 @@ type Table struct {
 	failed error // what the Memory said when it refused to take a page back
 }
 
-// A page is 256 stubs with their slots.
+// A page is 256 stubs with their slots and, behind these, the miss cell.
 type page struct {
 	stubs, slots codearena.Span // stubs.Size is 0 in a gap
 	inUse        [pageStubs / 64]uint64
@@ -86,18 +91,20 @@ type page struct {
 }
 
 // New returns an empty table for the machine this program runs on; *MachineError if
-// there is no stub for it. It takes memory with the first stub.
-func New(m Memory) (*Table, error) { return newFor(m, runtime.GOARCH) }
+// there is no stub for it. miss is the address of the code that every miss enters, as the
+// package comment says; it must stay for as long as a stub can be called. New takes memory
+// with the first stub.
+func New(m Memory, miss uint64) (*Table, error) { return newFor(m, miss, runtime.GOARCH) }
 
-func newFor(m Memory, arch string) (*Table, error) {
+func newFor(m Memory, miss uint64, arch string) (*Table, error) {
 	enc, ok := encodings[arch]
 	if !ok {
 		return nil, &MachineError{Arch: arch}
 	}
-	return &Table{memory: m, enc: enc, byAddr: map[uint64]uint32{}}, nil
+	return &Table{memory: m, enc: enc, miss: miss, byAddr: map[uint64]uint32{}}, nil
 }
 
-// Alloc hands out a stub that traps until it is redirected. Errors: those of the
+// Alloc hands out a stub that leads to its miss until it is redirected. Errors: those of the
 // Memory, *DistanceError, ErrClosed.
 func (t *Table) Alloc() (Stub, error) {
 	t.mu.Lock()
@@ -122,7 +129,7 @@ func (t *Table) Alloc() (Stub, error) {
 }
 
 // Free takes a stub back: from now on, and until it is handed out and redirected
-// again, calling it traps. Nobody may redirect it any more. A stub that is not
+// again, calling it is a miss. Nobody may redirect it any more. A stub that is not
 // live is an error of the program and panics. If the Memory refuses to take an
 // empty page back, Close tells.
 func (t *Table) Free(s Stub) {
@@ -136,7 +143,7 @@ func (t *Table) Free(s Stub) {
 		panic(fmt.Sprintf("BUG: stubtable: free of %#x (slot %#x), which is not a live stub", s.Addr, s.Slot))
 	}
 	p := &t.pages[number]
-	t.Redirect(s, t.Trap(s))
+	t.Redirect(s, t.Miss(s))
 	p.inUse[i/64] &^= 1 << (i % 64)
 	p.live--
 	t.live--
@@ -158,11 +165,12 @@ func (t *Table) Redirect(s Stub, target uint64) { storeRelease(s.Slot, target) }
 // Target returns where the stub leads.
 func (t *Table) Target(s Stub) uint64 { return loadAcquire(s.Slot) }
 
-// Trap returns the address of the stub's own trap: redirected there, a call of the stub
-// faults with exactly that program counter.
-func (t *Table) Trap(s Stub) uint64 { return s.Addr + t.enc.trap }
+// Miss returns the address of the stub's own miss: redirected there, a call of the stub
+// enters the common miss entry.
+func (t *Table) Miss(s Stub) uint64 { return s.Addr + t.enc.miss }
 
-// At returns the live stub whose code contains pc; false if none does.
+// At returns the live stub whose code contains pc, which may be the stub's address or the
+// word that its miss pushes (address + 14); false if none does.
 func (t *Table) At(pc uint64) (Stub, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

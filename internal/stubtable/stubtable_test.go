@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -15,13 +16,16 @@ import (
 	"livejit/internal/codearena"
 )
 
+// missEntry stands for the common miss entry; nothing here executes.
+const missEntry = 0x123456789abc
+
 func newTable(t testing.TB) (*Table, *codearena.Arena) {
 	t.Helper()
 	a, err := codearena.New(codearena.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := New(a)
+	table, err := New(a, missEntry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,23 +58,24 @@ func TestEncodings(t *testing.T) {
 	for _, c := range []struct {
 		arch, name string
 		stub       Stub
+		cell       uint64
 		want       string
 	}{
-		{"amd64", "slot after", Stub{Addr: 0x10000000, Slot: 0x10001000}, "ff25fa0f0000cccc0f0bcccccccccccc"},
-		{"amd64", "slot before", Stub{Addr: 0x10001000, Slot: 0x10000000}, "ff25faeffffFcccc0f0bcccccccccccc"},
-		{"amd64", "farthest", Stub{Addr: 0x10000000, Slot: 0x10000000 + 6 + 0x7fffffff}, "ff25ffffff7fcccc0f0bcccccccccccc"},
-		{"amd64", "farthest before", Stub{Addr: 0x7fff80000000, Slot: 0x7fff80000000 + 6 - 0x80000000}, "ff2500000080cccc0f0bcccccccccccc"},
-		{"arm64", "same page", Stub{Addr: 0x10000010, Slot: 0x10000ff8}, "1000009010fe47f900021fd6400d20d4"},
-		{"arm64", "slot after", Stub{Addr: 0x10000ff0, Slot: 0x30001008}, "100010b0100640f900021fd6400d20d4"},
-		{"arm64", "slot before", Stub{Addr: 0x30001000, Slot: 0x10000000}, "f0ffeff0100240f900021fd6400d20d4"},
-		{"arm64", "farthest", Stub{Addr: 0x200000000, Slot: 0x2fffff000}, "f0ff7ff0100240f900021fd6400d20d4"},
+		{"amd64", "slot after", Stub{Addr: 0x10000000, Slot: 0x10001000}, 0x10001800, "ff25fa0f0000ccccff15f21700000f0b"},
+		{"amd64", "slot before", Stub{Addr: 0x10001000, Slot: 0x10000000}, 0x10000800, "ff25faefffffccccff15f2f7ffff0f0b"},
+		{"amd64", "farthest", Stub{Addr: 0x10000000, Slot: 0x10000000 + 6 + 0x7fffffff}, 0x10000000 + 14 + 0x7fffffff, "ff25ffffff7fccccff15ffffff7f0f0b"},
+		{"amd64", "farthest before", Stub{Addr: 0x7fff80000000, Slot: 0x7fff80000000 + 6 - 0x80000000}, 0x7fff80000000 + 14 - 0x80000000, "ff2500000080ccccff15000000800f0b"},
+		{"arm64", "same page", Stub{Addr: 0x10000010, Slot: 0x10000ff8}, 0, "1000009010fe47f900021fd6400d20d4"},
+		{"arm64", "slot after", Stub{Addr: 0x10000ff0, Slot: 0x30001008}, 0, "100010b0100640f900021fd6400d20d4"},
+		{"arm64", "slot before", Stub{Addr: 0x30001000, Slot: 0x10000000}, 0, "f0ffeff0100240f900021fd6400d20d4"},
+		{"arm64", "farthest", Stub{Addr: 0x200000000, Slot: 0x2fffff000}, 0, "f0ff7ff0100240f900021fd6400d20d4"},
 	} {
 		t.Run(c.arch+"/"+c.name, func(t *testing.T) {
 			b := make([]byte, StubSize)
-			if err := encodings[c.arch].stub(b, c.stub); err != nil {
+			if err := encodings[c.arch].stub(b, c.stub, c.cell); err != nil {
 				t.Fatal(err)
 			}
-			if got := hex.EncodeToString(b); got != strings.ToLower(c.want) {
+			if got := hex.EncodeToString(b); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
@@ -78,19 +83,24 @@ func TestEncodings(t *testing.T) {
 	for _, c := range []struct {
 		arch  string
 		stub  Stub
+		cell  uint64
 		limit int64
+		what  string
 	}{
-		{"amd64", Stub{Addr: 0x10000000, Slot: 0x10000000 + 6 + 0x80000000}, 1 << 31},
-		{"amd64", Stub{Addr: 0x7fff80000000, Slot: 0x7fff80000000 + 5 - 0x80000000}, 1 << 31},
-		{"arm64", Stub{Addr: 0x200000000, Slot: 0x300000000}, 1 << 32},
+		{"amd64", Stub{Addr: 0x10000000, Slot: 0x10000000 + 6 + 0x80000000}, 0x10000000, 1 << 31, "slot"},
+		{"amd64", Stub{Addr: 0x7fff80000000, Slot: 0x7fff80000000 + 5 - 0x80000000}, 0x7fff80000000, 1 << 31, "slot"},
+		{"amd64", Stub{Addr: 0x10000000, Slot: 0x10000000}, 0x10000000 + 14 + 0x80000000, 1 << 31, "miss cell"},
+		{"amd64", Stub{Addr: 0x7fff80000000, Slot: 0x7fff80000000}, 0x7fff80000000 + 13 - 0x80000000, 1 << 31, "miss cell"},
+		{"arm64", Stub{Addr: 0x200000000, Slot: 0x300000000}, 0, 1 << 32, "slot"},
 	} {
 		var e *DistanceError
-		if err := encodings[c.arch].stub(make([]byte, StubSize), c.stub); !errors.As(err, &e) || e.Limit != c.limit {
+		err := encodings[c.arch].stub(make([]byte, StubSize), c.stub, c.cell)
+		if !errors.As(err, &e) || e.Limit != c.limit || !strings.Contains(err.Error(), c.what) {
 			t.Errorf("%s %+v: %v", c.arch, c.stub, err)
 		}
 	}
 	var e *MachineError
-	if _, err := newFor(nil, "mips"); !errors.As(err, &e) || !strings.Contains(err.Error(), "mips") {
+	if _, err := newFor(nil, missEntry, "mips"); !errors.As(err, &e) || !strings.Contains(err.Error(), "mips") {
 		t.Error(err)
 	}
 }
@@ -100,21 +110,29 @@ func TestDecoded(t *testing.T) {
 	for range 1000 {
 		s := Stub{Addr: rand.Uint64N(1<<30) &^ 15, Slot: rand.Uint64N(1<<30) &^ 7}
 		b := make([]byte, StubSize)
-		if err := stubX86_64(b, s); err != nil {
+		cell := rand.Uint64N(1<<30) &^ 7
+		if err := stubX86_64(b, s, cell); err != nil {
 			t.Fatal(err)
 		}
-		jmp, err := x86asm.Decode(b, 64)
-		if err != nil || jmp.Op != x86asm.JMP {
-			t.Fatal(jmp, err)
+		miss := encodings["amd64"].miss
+		for _, want := range []struct {
+			at, end uint64
+			op      x86asm.Op
+			target  uint64
+		}{{0, 6, x86asm.JMP, s.Slot}, {miss, 14, x86asm.CALL, cell}} {
+			in, err := x86asm.Decode(b[want.at:], 64)
+			if err != nil || in.Op != want.op || want.at+uint64(in.Len) != want.end {
+				t.Fatal(in, err)
+			}
+			if m := in.Args[0].(x86asm.Mem); m.Base != x86asm.RIP || s.Addr+want.end+uint64(int32(m.Disp)) != want.target {
+				t.Errorf("%+v: %v", s, in)
+			}
 		}
-		if m := jmp.Args[0].(x86asm.Mem); m.Base != x86asm.RIP || s.Addr+uint64(jmp.Len)+uint64(int32(m.Disp)) != s.Slot {
-			t.Errorf("%+v: %v", s, jmp)
-		}
-		if trap, err := x86asm.Decode(b[encodings["amd64"].trap:], 64); err != nil || trap.Op != x86asm.UD2 {
-			t.Errorf("%+v: trap %v, %v", s, trap, err)
+		if last, err := x86asm.Decode(b[14:], 64); err != nil || last.Op != x86asm.UD2 {
+			t.Errorf("%+v: last %v, %v", s, last, err)
 		}
 
-		if err := stubAArch64(b, s); err != nil {
+		if err := stubAArch64(b, s, cell); err != nil {
 			t.Fatal(err)
 		}
 		var text []string
@@ -146,14 +164,14 @@ func TestLife(t *testing.T) {
 		t.Errorf("%d spans for no stub", st.Spans)
 	}
 	s := alloc(t, table)
-	if s.Addr%StubSize != 0 || s.Slot%SlotSize != 0 || table.Target(s) != table.Trap(s) || table.Trap(s)&^15 != s.Addr {
+	if s.Addr%StubSize != 0 || s.Slot%SlotSize != 0 || table.Target(s) != table.Miss(s) || table.Miss(s)&^15 != s.Addr {
 		t.Errorf("%+v leads to %#x", s, table.Target(s))
 	}
 	table.Redirect(s, 0x1234)
 	if got := table.Target(s); got != 0x1234 {
 		t.Errorf("target %#x", got)
 	}
-	for _, pc := range []uint64{s.Addr, table.Trap(s), s.Addr + 15} {
+	for _, pc := range []uint64{s.Addr, table.Miss(s), s.Addr + 14, s.Addr + 15} {
 		if got, ok := table.At(pc); !ok || got != s {
 			t.Errorf("at %#x: %+v %v", pc, got, ok)
 		}
@@ -165,7 +183,7 @@ func TestLife(t *testing.T) {
 	}
 	writes := a.Stats().Kinds[codearena.Stubs].Writes
 	table.Free(s)
-	if got := table.Target(s); got != table.Trap(s) {
+	if got := table.Target(s); got != table.Miss(s) {
 		t.Errorf("a freed stub leads to %#x", got)
 	}
 	if got := a.Stats().Kinds[codearena.Stubs].Writes; got != 1 || writes != 1 {
@@ -181,6 +199,47 @@ func TestLife(t *testing.T) {
 			table.Free(bad)
 		})
 	}
+}
+
+// The miss of every stub calls what its page's cell holds, also after the stub was freed.
+func TestMissCell(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("a miss is a fault on this machine")
+	}
+	table, _ := newTable(t)
+	slots, cells := map[uint64]bool{}, map[uint64]int{}
+	check := func(s Stub) {
+		code := loadAcquire(table.Miss(s))
+		if code&0xffff != 0x15ff || code>>48 != 0x0b0f {
+			t.Fatalf("%+v: code %#x", s, code)
+		}
+		cell := s.Addr + 14 + uint64(int64(int32(code>>16)))
+		if got := loadAcquire(cell); got != missEntry {
+			t.Errorf("%+v: cell %#x holds %#x", s, cell, got)
+		}
+		cells[cell]++
+	}
+	for range 2 * pageStubs {
+		s := alloc(t, table)
+		slots[s.Slot] = true
+		check(s)
+		table.Redirect(s, ^uint64(0))
+	}
+	if len(cells) != 2 {
+		t.Errorf("%d cells for two pages", len(cells))
+	}
+	for cell, n := range cells {
+		if slots[cell] || n != pageStubs {
+			t.Errorf("cell %#x of %d stubs, a slot: %v", cell, n, slots[cell])
+		}
+	}
+	s := alloc(t, table)
+	table.Redirect(s, 1)
+	table.Free(s)
+	if table.Target(s) != table.Miss(s) {
+		t.Errorf("a freed stub leads to %#x", table.Target(s))
+	}
+	check(s)
 }
 
 // Stubs come back in the order in which they were freed, last of all.
@@ -231,7 +290,7 @@ func TestPagesGoBack(t *testing.T) {
 		if st := table.Stats(); st != (Stats{Free: pageStubs, Pages: 1}) {
 			t.Errorf("%+v", st)
 		}
-		if st := a.Stats().Kinds; st[codearena.Stubs].Spans != 1 || st[codearena.Slots].InUse != pageStubs*SlotSize {
+		if st := a.Stats().Kinds; st[codearena.Stubs].Spans != 1 || st[codearena.Slots].InUse != slotsSize {
 			t.Errorf("%+v", st)
 		}
 	}
@@ -294,7 +353,7 @@ func TestMemoryFails(t *testing.T) {
 			}
 			defer a.Close()
 			b.Arena = a
-			table, err := New(b)
+			table, err := New(b, missEntry)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -320,7 +379,7 @@ func TestMemoryFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	table, err := New(&broken{Arena: a, frees: true})
+	table, err := New(&broken{Arena: a, frees: true}, missEntry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +407,7 @@ func TestHammer(t *testing.T) {
 					if who, taken := owners.LoadOrStore(s, g); taken {
 						t.Errorf("%+v of %d belongs to %v", s, g, who)
 					}
-					if table.Target(s) != table.Trap(s) {
+					if table.Target(s) != table.Miss(s) {
 						t.Errorf("%+v leads to %#x", s, table.Target(s))
 					}
 					table.Redirect(s, g<<32|n)

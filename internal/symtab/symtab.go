@@ -7,9 +7,14 @@
 // running: what is loaded has been bound, so a later weak or common definition yields to
 // it, and a later strong one is a duplicate.
 //
-// A Table is not safe for concurrent use; the engine's lock guards it. References are
-// counted with plain integers for the same reason.
+// A function's versions come and go behind its symbol. Each Version knows the symbols it
+// refers to and each Symbol the versions that refer to it, from linking on for as long as
+// both exist: that is the graph of dependences.
+//
+// Nothing here is safe for concurrent use, but for Symbol.Entry; the engine's lock guards it.
 package symtab
+
+import "sync/atomic"
 
 // Kind says what a symbol names.
 type Kind uint8
@@ -48,40 +53,165 @@ type Place struct {
 	Static         bool
 }
 
+// State says what a function of ours can do at the moment. Other symbols are Loaded or Deleted.
+type State uint8
+
+const (
+	Loaded   State = iota // there is machine code, the stub leads to it
+	Pending               // there is none yet or no more: the first call has it compiled
+	Deleted               // gone: who still calls gets an error, a definition of the name brings it back
+	Outdated              // its name means another symbol now, of another type; who was bound before stays so
+)
+
+var stateNames = [...]string{"loaded", "pending", "deleted", "outdated"}
+
+func (s State) String() string { return stateNames[s&3] }
+
 // Symbol is one name with its meaning.
 type Symbol struct {
-	Name     string
-	Owner    Owner  // nil for host symbols
-	Addr     uint64 // identity: what a load of its address yields
-	Stub     uint64 // near entry for branches; 0 if none
-	Slot     uint64 // the pointer slot the stub jumps through; 0 if none
-	Body     uint64 // functions of ours: first instruction of the current version; data of the host: a near copy, if there is one
-	Size     uint64
-	TLS      *Place // thread-local symbols only
-	Alias    *Symbol
-	Version  uint32 // functions of ours: identifier of the current version
-	Type     int32  // index into the owner's signatures; -1 unknown
-	refs     int32
-	Kind     Kind
-	Strength Strength
-	Local    bool // visible in its owner only
-	Constant bool // data of the host that nothing writes to
+	Name  string
+	Owner Owner  // nil for host symbols
+	Addr  uint64 // identity: what a load of its address yields
+	Stub  uint64 // near entry for branches; 0 if none
+	Slot  uint64 // the pointer slot the stub jumps through; 0 if none
+	Body  uint64 // functions of ours: first instruction of the current version; data of the host: a near copy, if there is one
+	Size  uint64
+	TLS   *Place // thread-local symbols only
+	Alias *Symbol
+	Type  Type // functions: nil if unknown
+
+	Current *Version // what holds its body; nil for a Pending or Deleted function and for what lies nowhere
+	Last    uint32   // number of its latest version
+	Origin  Origin   // what it can be compiled from again; nil if nothing
+
+	// Entry is where the host enters a function: its stub (a label's address), 0 once it is
+	// deleted. It alone is read without the engine's lock.
+	Entry atomic.Uint64
+
+	Code  Fingerprint // of its IR; zero if it came from an object
+	Init  Fingerprint // of a variable's initialiser alone
+	Lines uint64      // fingerprint of its debug locations
+
+	users []use
+
+	At      int32 // place in its owner's list of symbols
+	Aliases int32 // symbols whose Alias it is
+
+	Kind         Kind
+	Strength     Strength
+	State        State
+	Local        bool // visible in its owner only
+	Constant     bool // data that nothing writes to
+	AddressTaken bool // its address was used otherwise than for a call, ever: someone may hold it
+	Orphan       bool // its owner is gone
 }
 
-// Refs returns how many pieces refer to s.
-func (s *Symbol) Refs() int { return int(s.refs) }
+// Type is the IR type of a function. Equal types are one pointer.
+type Type interface{ String() string }
 
-// Retain counts one more piece that refers to s.
-func (s *Symbol) Retain() { s.refs++ }
+// Origin is a source that functions can be compiled from.
+type Origin interface{ Name() string }
 
-// Release takes one reference back and returns how many are left.
-func (s *Symbol) Release() int {
-	if s.refs == 0 {
-		panic("BUG: symtab: more releases than references of " + s.Name)
+// Fingerprint identifies IR: equal ones mean equal code. The zero value is unknown.
+type Fingerprint [16]byte
+
+// Known says whether there is a fingerprint.
+func (f Fingerprint) Known() bool { return f != Fingerprint{} }
+
+// Version is one compiled body of a function or variable, or what the versions of one load
+// share. It refers to symbols, and holds other versions that it reaches without a symbol.
+type Version struct {
+	ID      uint32  // number in the headers of its code
+	Number  uint32  // from 1 for each symbol; 0 if it has none
+	Symbol  *Symbol // whose body it is; nil if it has none
+	Retired bool    // no longer current: it lives until nothing can reach it
+
+	refs    []Ref
+	holds   []*Version
+	holders int32
+}
+
+// Ref is one dependence of a version.
+type Ref struct {
+	Symbol *Symbol
+	at     uint32 // place in Symbol.users
+	Flags  RefFlags
+}
+
+// RefFlags says how a version refers to a symbol.
+type RefFlags uint8
+
+const (
+	Call    RefFlags = 1 << iota // calls it or jumps to it
+	Address                      // uses its address: loads, stores, keeps it
+)
+
+// use is the other end of a Ref.
+type use struct {
+	version *Version
+	ref     uint32 // place in version.refs
+}
+
+// Refer makes v refer to these symbols and hold these versions. It is called once.
+func (v *Version) Refer(refs []Ref, holds []*Version) {
+	v.refs, v.holds = refs, holds
+	for i := range refs {
+		r := &refs[i]
+		r.at = uint32(len(r.Symbol.users))
+		r.Symbol.users = append(r.Symbol.users, use{v, uint32(i)})
+		if r.Flags&Address != 0 {
+			r.Symbol.AddressTaken = true
+		}
 	}
-	s.refs--
-	return int(s.refs)
+	for _, h := range holds {
+		h.holders++
+	}
 }
+
+// Forget takes all references and holds of v back, each in constant time, and calls f with
+// each symbol and g with each version that nothing of that kind refers to any more.
+func (v *Version) Forget(f func(*Symbol), g func(*Version)) {
+	for _, r := range v.refs {
+		s := r.Symbol
+		last := len(s.users) - 1
+		moved := s.users[last]
+		s.users[r.at] = moved
+		moved.version.refs[moved.ref].at = r.at
+		s.users[last] = use{}
+		s.users = s.users[:last]
+		if last == 0 {
+			s.users = nil
+			f(s)
+		}
+	}
+	for _, h := range v.holds {
+		if h.holders--; h.holders == 0 {
+			g(h)
+		}
+	}
+	v.refs, v.holds = nil, nil
+}
+
+// Refs returns what v refers to. The slice is v's.
+func (v *Version) Refs() []Ref { return v.refs }
+
+// Holds returns the versions that must not go before v. The slice is v's.
+func (v *Version) Holds() []*Version { return v.holds }
+
+// Held says whether a version that holds v is there.
+func (v *Version) Held() bool { return v.holders > 0 }
+
+// Users calls f for each version that refers to s, retired ones too, until f returns false.
+func (s *Symbol) Users(f func(v *Version, how RefFlags) bool) {
+	for _, u := range s.users {
+		if !f(u.version, u.version.refs[u.ref].Flags) {
+			return
+		}
+	}
+}
+
+// Refs returns how many versions refer to s.
+func (s *Symbol) Refs() int { return len(s.users) }
 
 // Table holds the symbols that every module sees.
 type Table struct {

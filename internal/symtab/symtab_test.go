@@ -66,17 +66,33 @@ func TestGroupsGoWithTheirOwner(t *testing.T) {
 }
 
 func TestReferences(t *testing.T) {
-	s := &Symbol{Name: "s"}
-	s.Retain()
-	s.Retain()
-	if n := s.Release(); n != 1 || s.Refs() != 1 {
-		t.Errorf("%d references left, Refs %d; want 1", n, s.Refs())
+	f, g, unused := &Symbol{Name: "f"}, &Symbol{Name: "g"}, 0
+	constant := &Version{}
+	var versions []*Version
+	for range 5 {
+		v := &Version{Symbol: f}
+		v.Refer([]Ref{{Symbol: f, Flags: Call}, {Symbol: g, Flags: Address}, {Symbol: f, Flags: Call}}, []*Version{constant})
+		versions = append(versions, v)
 	}
-	s.Release()
-	defer func() {
-		if recover() == nil {
-			t.Error("a reference too many was taken back")
+	if f.Refs() != 10 || g.Refs() != 5 || !g.AddressTaken || f.AddressTaken || !constant.Held() {
+		t.Fatalf("%d and %d references, address taken %v and %v", f.Refs(), g.Refs(), f.AddressTaken, g.AddressTaken)
+	}
+	released := false
+	for i, n := range []int{2, 0, 4, 1, 3} { // in any order
+		versions[n].Forget(func(*Symbol) { unused++ }, func(v *Version) { released = v == constant })
+		left := 0
+		g.Users(func(v *Version, how RefFlags) bool {
+			left++
+			if v == versions[n] || how != Address || len(v.Refs()) != 3 {
+				t.Errorf("a use of g by %v with flags %d", v, how)
+			}
+			return true
+		})
+		if left != 4-i || f.Refs() != 2*left {
+			t.Errorf("after %d versions have gone there are %d and %d references", i+1, f.Refs(), left)
 		}
-	}()
-	s.Release()
+	}
+	if unused != 2 || !released || constant.Held() {
+		t.Errorf("%d symbols became unused, want 2; the constant is free: %v", unused, released)
+	}
 }

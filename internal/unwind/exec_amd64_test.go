@@ -70,12 +70,13 @@ func TestBacktraceCrossesFrame(t *testing.T) {
 	}
 }
 
-// Stubs lead where their slots say, in each mode of memory, and trap when they lead nowhere.
+// Stubs lead where their slots say, in each mode of memory, and to the common miss entry, here a trap, when they lead nowhere.
 func TestStubsExecute(t *testing.T) {
 	for _, mode := range []vmem.Mode{vmem.MemFD, vmem.Remap, vmem.Protect} {
 		t.Run(mode.String(), func(t *testing.T) {
 			w := newWorkshopIn(t, mode)
-			table, err := stubtable.New(w.a)
+			miss := w.add(1<<20, []byte{0x0f, 0x0b}) // ud2
+			table, err := stubtable.New(w.a, miss.start)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,9 +95,9 @@ func TestStubsExecute(t *testing.T) {
 					continue
 				}
 				table.Free(s)
-				pc, top := unwindtest.TrapPC(s.Addr)
-				if pc != table.Trap(s) || table.Target(s) != pc || pc&^(stubtable.StubSize-1) != s.Addr {
-					t.Errorf("stub %+v trapped at %#x", s, pc)
+				pc, word, top := unwindtest.TrapPC(s.Addr)
+				if pc != miss.start || table.Target(s) != table.Miss(s) || word&^(stubtable.StubSize-1) != s.Addr {
+					t.Errorf("stub %+v trapped at %#x with %#x on the stack", s, pc, word)
 				}
 				if lo, hi := unwindtest.AfterTrapCall(); top <= lo || top >= hi {
 					t.Errorf("return address %#x is not in %#x-%#x", top, lo, hi)
@@ -110,7 +111,7 @@ func TestStubsExecute(t *testing.T) {
 // each call ends in a version that was live when the call began, or later.
 func TestRedirectWhileCalling(t *testing.T) {
 	w := newWorkshop(t)
-	table, err := stubtable.New(w.a)
+	table, err := stubtable.New(w.a, 0) // there are no misses
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ package guardtest
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "missed.h"
 #include "subjects.h"
 
 static void *place(void *code, size_t size) {
@@ -37,15 +38,32 @@ func Address(name string) uint64 {
 		"callback_in_destructor": C.callback_in_destructor, "callback_in_catch": C.callback_in_catch, "in_qsort": C.in_qsort,
 		"caught_count": C.caught_count, "land_in_catch": C.land_in_catch, "on_thread": C.on_thread, "bare_thread": C.bare_thread,
 		"set_rounding": C.set_rounding, "get_rounding": C.get_rounding, "rounding_around": C.rounding_around,
-		"signal_land": C.signal_land, "exit_thread": C.exit_thread, "forced_unwinding_passes": C.forced_unwinding_passes,
+		"signal_land": C.signal_land, "call_guard": C.call_guard, "exit_thread": C.exit_thread, "forced_unwinding_passes": C.forced_unwinding_passes,
 		"depth_of_backtrace": C.depth_of_backtrace, "empty": C.empty, "stomp_callee_saved": C.stomp_callee_saved,
 		"callee_saved_kept": C.callee_saved_kept, "exit": C.exit,
+		"missed_call": C.missed_call, "missed_call_at_once": C.missed_call_at_once, "step_miss": C.step_miss,
+		"registers_dump": C.registers_dump, "break_errno": C.break_errno, "hold_call": C.hold_call,
 	}[name]
 	if !ok {
 		panic("no native subject " + name)
 	}
 	return uint64(uintptr(a))
 }
+
+// Kinds names the kinds of calls that the subject missed_call(kind, function) makes.
+func Kinds() []string {
+	var names []string
+	for {
+		name := C.missed_kind(C.int(len(names)))
+		if name == nil {
+			return names
+		}
+		names = append(names, C.GoString(name))
+	}
+}
+
+// Target is the address of the function that calls of a kind are to reach.
+func Target(kind int) uint64 { return uint64(uintptr(C.missed_target(C.int(kind)))) }
 
 // Place puts code in executable memory that is never freed.
 func Place(code []byte) uint64 {

@@ -206,6 +206,8 @@ int64_t signal_land(int (*land)(int, int, void *, void *)) {
 	return 1; // not reached
 }
 
+int64_t call_guard(int (*call)(void *), void *frame) { return call(frame); }
+
 int64_t exit_thread(void) { pthread_exit(nullptr); }
 
 namespace {

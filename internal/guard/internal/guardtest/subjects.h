@@ -30,6 +30,7 @@ int64_t set_rounding(int mode);
 int64_t get_rounding(void);
 int64_t rounding_around(callback_fn fn);
 int64_t signal_land(int (*land)(int, int, void *, void *));
+int64_t call_guard(int (*call)(void *), void *frame);
 int64_t exit_thread(void);
 int64_t forced_unwinding_passes(int (*call)(void *), void *frame);
 int64_t depth_of_backtrace(void);

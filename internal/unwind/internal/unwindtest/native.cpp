@@ -122,12 +122,13 @@ void ut_interrupt_stop(uint64_t *h, uint64_t *m) {
 
 #if defined(__x86_64__)
 static sigjmp_buf landing;
-static uint64_t trap_pc, trap_top;
+static uint64_t trap_pc, trap_word, trap_top;
 
 static void on_trap(int, siginfo_t *, void *context) {
 	gregset_t &r = ((ucontext_t *)context)->uc_mcontext.gregs;
 	trap_pc = uint64_t(r[REG_RIP]);
-	trap_top = *(uint64_t *)r[REG_RSP];
+	trap_word = ((uint64_t *)r[REG_RSP])[0];
+	trap_top = ((uint64_t *)r[REG_RSP])[1];
 	siglongjmp(landing, 1);
 }
 
@@ -137,7 +138,7 @@ __attribute__((noinline, section("ut_trap_text"))) static void call_trap(functio
 }
 extern "C" char __start_ut_trap_text[], __stop_ut_trap_text[];
 
-void ut_trap(uintptr_t f, uint64_t *pc, uint64_t *top) {
+void ut_trap(uintptr_t f, uint64_t *pc, uint64_t *word, uint64_t *top) {
 	struct sigaction act = {}, before;
 	act.sa_sigaction = on_trap;
 	act.sa_flags = SA_ONSTACK | SA_SIGINFO;
@@ -146,6 +147,7 @@ void ut_trap(uintptr_t f, uint64_t *pc, uint64_t *top) {
 		call_trap((function *)f);
 	sigaction(SIGILL, &before, 0);
 	*pc = trap_pc;
+	*word = trap_word;
 	*top = trap_top;
 }
 
@@ -154,6 +156,6 @@ uintptr_t ut_trap_range(uint64_t *hi) {
 	return uintptr_t(__start_ut_trap_text);
 }
 #else
-void ut_trap(uintptr_t, uint64_t *pc, uint64_t *top) { *pc = *top = 0; }
+void ut_trap(uintptr_t, uint64_t *pc, uint64_t *word, uint64_t *top) { *pc = *word = *top = 0; }
 uintptr_t ut_trap_range(uint64_t *hi) { return *hi = 0; }
 #endif

@@ -69,12 +69,12 @@ func Interrupt(pc uint64, f func()) (hits, misses int) {
 	return int(h), int(m)
 }
 
-// TrapPC calls f, which must end in a trap, and returns the program counter of the
-// signal and the address on top of the stack.
-func TrapPC(f uint64) (pc, top uint64) {
-	var p, t C.uint64_t
-	C.ut_trap(C.uintptr_t(f), &p, &t)
-	return uint64(p), uint64(t)
+// TrapPC calls f, which must end in a trap after one more call, and returns the program
+// counter of the signal, the word on top of the stack and the address behind it.
+func TrapPC(f uint64) (pc, word, top uint64) {
+	var p, w, t C.uint64_t
+	C.ut_trap(C.uintptr_t(f), &p, &w, &t)
+	return uint64(p), uint64(w), uint64(t)
 }
 
 // AfterTrapCall is the range of addresses in which the call of TrapPC returns.

@@ -17,7 +17,7 @@ uintptr_t ut_host_trampoline(void);
 size_t ut_lookups(const uint64_t *pcs, size_t n, size_t rounds);
 void ut_interrupt_start(uintptr_t pc);
 void ut_interrupt_stop(uint64_t *hits, uint64_t *misses);
-void ut_trap(uintptr_t f, uint64_t *pc, uint64_t *top);
+void ut_trap(uintptr_t f, uint64_t *pc, uint64_t *word, uint64_t *top);
 uintptr_t ut_trap_range(uint64_t *hi);
 
 #ifdef __cplusplus

@@ -1,0 +1,634 @@
+package livejit
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"livejit/internal/linkgraph"
+	"livejit/internal/llvm"
+	"livejit/internal/symtab"
+)
+
+// judgement is what a transaction does with one function or variable that a source defines.
+type judgement struct {
+	outcome  Outcome
+	reason   string
+	symbol   *symtab.Symbol // what its name means now; nil if nothing
+	succeeds bool           // a new symbol takes the name over; what is bound to the old one stays so
+	migrate  Migration      // of a variable that succeeds
+}
+
+// compiles says whether machine code or data has to be made.
+func (j judgement) compiles() bool { return j.outcome == Added || j.outcome == Replaced }
+
+// changes is what a transaction does to what is loaded, as judged under the engine's lock.
+type changes struct {
+	verdicts []Verdict
+	replaced map[*symtab.Symbol]bool // get a new version, or a successor
+	deleted  map[*symtab.Symbol]bool
+	revived  map[*symtab.Symbol]bool // of deleted, those that the same transaction defines again
+	removed  []*symtab.Symbol        // deleted, in order
+	invalid  []*symtab.Symbol
+	moved    []movedSymbol
+	errs     []error
+}
+
+// movedSymbol is a function or variable that stays but whose source is a new one.
+type movedSymbol struct {
+	symbol *symtab.Symbol
+	global *llvm.Global
+	origin *origin
+}
+
+// objectDefinition is a global definition of an object.
+type objectDefinition struct {
+	name      string
+	size      uint64
+	function  bool
+	tls, weak bool
+}
+
+// definitionsOf lists the global definitions of an object.
+func definitionsOf(g *linkgraph.Graph) []objectDefinition {
+	var list []objectDefinition
+	for id := range g.Symbols {
+		s := &g.Symbols[id]
+		if s.Def == linkgraph.Undefined || s.Scope == linkgraph.Local || s.Anonymous || s.Name == "" {
+			continue
+		}
+		list = append(list, objectDefinition{s.Name, s.Size, g.IsFunction(linkgraph.SymbolID(id)) || g.IsLabel(linkgraph.SymbolID(id)), s.Type == linkgraph.TLSObject, s.Weak})
+	}
+	return list
+}
+
+// judgeObject judges the global definitions of an object, of which only names and sizes are
+// known: functions are replaced, variables keep their values.
+func (t *transaction) judgeObject(p *part) {
+	for _, d := range p.defines {
+		old := t.existing(p.module, d.name, false)
+		j := judgement{outcome: Replaced, symbol: old}
+		switch {
+		case old == nil:
+			j.outcome = Added
+		case old.Kind.Host():
+			j.outcome, j.reason = Refused, "it is a Go function"
+		case d.weak && old.Strength == symtab.Strong && old.Owner != symtab.Owner(p.module):
+			j.outcome, j.reason = Kept, "it yields to the definition of "+t.engine.definer(old)
+		case d.function != callable(old):
+			j.outcome, j.reason = Refused, "a function cannot become a variable, nor the other way round"
+		case old.Kind == symtab.Label:
+			j.outcome, j.reason = Refused, "it is a label of hand-written assembly, which callers reach without a stub"
+		case d.function && old.Alias != nil:
+			j.succeeds, j.reason = true, "it was an alias of "+old.Alias.Name
+		case d.function:
+		case (old.Kind == symtab.TLS) != d.tls:
+			j.outcome, j.reason = Refused, "a variable cannot become thread-local or cease to be"
+		case old.Size == d.size:
+			j.outcome = Kept
+		case t.migrations[d.name] != nil && old.Kind == symtab.Data:
+			j.succeeds, j.migrate = true, t.migrations[d.name]
+			j.reason = fmt.Sprintf("migrated: it %s from %d to %d bytes", grew(old.Size, d.size), old.Size, d.size)
+		default:
+			j.outcome, j.reason = Refused, fmt.Sprintf("it %s from %d to %d bytes", grew(old.Size, d.size), old.Size, d.size)
+		}
+		p.judged[d.name] = j
+		t.verdict(p, d.name, !d.function, j)
+	}
+}
+
+// judge judges under the engine's lock.
+func (t *transaction) judge() error {
+	t.engine.mu.Lock()
+	defer t.engine.mu.Unlock()
+	if t.engine.closed {
+		return ErrClosed
+	}
+	return t.judgeLocked()
+}
+
+// judgeLocked compares the sources of all steps with what is loaded now.
+func (t *transaction) judgeLocked() error {
+	t.changes = changes{replaced: make(map[*symtab.Symbol]bool), deleted: make(map[*symtab.Symbol]bool), revived: make(map[*symtab.Symbol]bool)}
+	for _, p := range t.parts {
+		if p.replaces() {
+			t.findModule(p)
+			t.judgePart(p)
+		}
+	}
+	for i := range t.steps {
+		switch s := &t.steps[i]; {
+		case s.kind == replaceStep && s.module != nil:
+			t.judgeRest(s)
+		case s.kind == deleteStep:
+			t.judgeDelete(s)
+		case s.kind == invalidateStep:
+			t.judgeInvalidate(s)
+		}
+	}
+	t.checkSuccessions()
+	t.checkRemovals()
+	return join(t.changes.errs...)
+}
+
+func (t *transaction) verdict(p *part, name string, variable bool, j judgement) {
+	v := Verdict{Function: name, Variable: variable, Outcome: j.outcome, Reason: j.reason}
+	if p != nil && p.module != nil {
+		v.Module = p.module.name
+	}
+	if s := j.symbol; s != nil {
+		v.Version = int(s.Last)
+		if m, ok := s.Owner.(*Module); ok {
+			v.Module = m.name
+		}
+	}
+	switch j.outcome {
+	case Added:
+		v.Version++
+	case Replaced:
+		v.Version++
+		if j.symbol != nil {
+			t.changes.replaced[j.symbol] = true
+		}
+	case Refused:
+		t.changes.errs = append(t.changes.errs, &RefusedError{Name: name, Reason: j.reason})
+	case Removed, Invalidated:
+		v.Version = 0
+	}
+	t.changes.verdicts = append(t.changes.verdicts, v)
+}
+
+// findModule decides which module the definitions of a part belong to: the one a source of
+// that name was loaded as, that of the first function it redefines, a new one.
+func (t *transaction) findModule(p *part) {
+	e := t.engine
+	if p.first != nil {
+		return
+	}
+	if p.step.module != nil {
+		p.module = p.step.module
+		if p.module.closed {
+			t.changes.errs = append(t.changes.errs, fmt.Errorf("%s: %w", p.module.name, ErrClosed))
+		}
+		return
+	}
+	if p.module != nil && !p.module.loaded {
+		return // a new one, from an earlier attempt or part
+	}
+	if p.module = e.bySource[p.source.name]; p.module != nil {
+		return
+	}
+	for _, name := range p.definedNames() {
+		if s := e.table.Lookup(name); s != nil {
+			if m, ok := s.Owner.(*Module); ok {
+				p.module = m
+				return
+			}
+		}
+	}
+	for _, other := range t.parts { // the sources of one step go together
+		if other.step == p.step && other.module != nil && !other.module.loaded {
+			p.module = other.module
+			return
+		}
+	}
+	p.module = &Module{engine: e, name: p.source.name}
+	t.modules = append(t.modules, p.module)
+}
+
+// definedNames lists the global names a part defines, functions first.
+func (p *part) definedNames() []string {
+	var names []string
+	for _, d := range p.defines {
+		names = append(names, d.name)
+	}
+	if p.program == nil {
+		return names
+	}
+	for _, list := range [...][]llvm.Global{p.program.Summary.Functions, p.program.Summary.Variables} {
+		for i := range list {
+			if g := &list[i]; g.Defined && !g.Local {
+				names = append(names, g.Name)
+			}
+		}
+	}
+	return names
+}
+
+// judgePart judges every definition of a part that replaces. Those of an object are judged
+// when it is linked, by name and size.
+func (t *transaction) judgePart(p *part) {
+	p.judged = make(map[string]judgement)
+	if p.program == nil {
+		t.judgeObject(p)
+		return
+	}
+	if s := p.first; s != nil {
+		if !p.neededBy(s) {
+			t.changes.errs = append(t.changes.errs, errSettled)
+			return
+		}
+		p.judged[s.Name] = judgement{outcome: Replaced, symbol: s}
+		return
+	}
+	s := p.program.Summary
+	if s.ModuleAsm { // it would be left out of what is compiled
+		t.changes.errs = append(t.changes.errs, &RefusedError{Name: p.source.name, Reason: "it has module-level assembly, which cannot be replaced"})
+	}
+	for i := range s.Functions {
+		if g := &s.Functions[i]; g.Defined {
+			t.keepJudgement(p, g, t.judgeFunction(p, g))
+		}
+	}
+	for i := range s.Variables {
+		if g := &s.Variables[i]; g.Defined {
+			t.keepJudgement(p, g, t.judgeVariable(p, g))
+		}
+	}
+	for _, list := range [...][]llvm.Global{s.Aliases, s.IFuncs} {
+		for i := range list {
+			if g := &list[i]; g.Defined {
+				t.keepJudgement(p, g, t.judgeAlias(p, g))
+			}
+		}
+	}
+}
+
+func (t *transaction) keepJudgement(p *part, g *llvm.Global, j judgement) {
+	p.judged[g.Name] = j
+	t.verdict(p, g.Name, g.Kind == llvm.Variable, j)
+	if j.outcome == Unchanged || j.outcome == Kept && j.symbol.Owner == symtab.Owner(p.module) {
+		t.changes.moved = append(t.changes.moved, movedSymbol{j.symbol, g, p.origin})
+	}
+}
+
+// existing returns what a definition of a module redefines, nil if nothing. A function that
+// was static and is no longer, or the other way round, is the same one.
+func (t *transaction) existing(m *Module, name string, local bool) *symtab.Symbol {
+	e := t.engine
+	own := m.locals[name]
+	if own != nil && own.State == symtab.Deleted {
+		own = nil
+	}
+	global := e.table.Lookup(name)
+	if global != nil && global.Kind.Host() && e.defined[name] == nil {
+		global = nil
+	}
+	if !local {
+		if global == nil {
+			return own
+		}
+		return global
+	}
+	if own == nil && global != nil && global.Owner == symtab.Owner(m) {
+		return global
+	}
+	return own
+}
+
+func (t *transaction) judgeFunction(p *part, g *llvm.Global) judgement {
+	old := t.existing(p.module, g.Name, g.Local)
+	j := judgement{outcome: Replaced, symbol: old}
+	switch {
+	case old == nil:
+		j.outcome = Added
+	case old.Kind.Host():
+		j.outcome, j.reason = Refused, "it is a Go function"
+	case old.Kind != symtab.Func:
+		j.outcome, j.reason = Refused, "it was a variable and cannot become a function"
+	case g.Local != old.Local && t.demoted(g, old):
+		j.outcome, j.reason = Refused, becameStatic
+	case old.Code.Known() && old.Code == g.Code:
+		j.outcome = Unchanged
+		if old.Lines != g.Lines {
+			j.reason = "its lines moved"
+		}
+	case yields(p, g, old):
+		j.outcome, j.reason = Kept, "it yields to the definition of "+t.engine.definer(old)
+	case old.Alias != nil:
+		j.succeeds, j.reason = true, "it was an alias of "+old.Alias.Name
+	case old.Type != nil && g.Signature != nil && old.Type.String() != g.Signature.Text:
+		j.succeeds = true
+		j.reason = fmt.Sprintf("its type was %s and is %s", old.Type, g.Signature.Text)
+	}
+	return j
+}
+
+const becameStatic = "it became static while other modules refer to it"
+
+// demoted says whether other modules refer to what is to become local.
+func (t *transaction) demoted(g *llvm.Global, old *symtab.Symbol) bool {
+	foreign := false
+	if g.Local {
+		old.Users(func(v *symtab.Version, _ symtab.RefFlags) bool {
+			p := t.engine.pieces[v.ID]
+			foreign = foreign || p != nil && !v.Retired && symtab.Owner(p.module) != old.Owner
+			return !foreign
+		})
+	}
+	return foreign
+}
+
+// yields says whether a definition is a copy, as inline functions of headers have in every
+// module, that yields to the definition of another module.
+func yields(p *part, g *llvm.Global, old *symtab.Symbol) bool {
+	return old.Owner != symtab.Owner(p.module) && strength(g.Linkage) != symtab.Strong && old.Strength == symtab.Strong
+}
+
+func (t *transaction) judgeVariable(p *part, g *llvm.Global) judgement {
+	old := t.existing(p.module, g.Name, g.Local)
+	j := judgement{outcome: Kept, symbol: old}
+	if old == nil {
+		return judgement{outcome: Added}
+	}
+	was := variableOf(old)
+	changes := layoutChanges(old, g, p.origin)
+	var refusal string
+	switch {
+	case old.Kind == symtab.Func || old.Kind == symtab.HostFunc:
+		refusal = "it was a function and cannot become a variable"
+	case old.Kind.Host():
+		refusal = "it is a variable of the process"
+	case (old.Kind == symtab.TLS) != g.ThreadLocal:
+		refusal = "a variable cannot become thread-local or cease to be"
+	case g.Local != old.Local && t.demoted(g, old):
+		refusal = becameStatic
+	case was != nil && was.Code == g.Code && len(changes) == 0:
+		j.outcome = Unchanged
+		return j
+	case yields(p, g, old):
+		j.reason = "it yields to the definition of " + t.engine.definer(old)
+		return j
+	case was != nil && was.Constant && g.Constant:
+		j.outcome, j.succeeds, j.reason = Replaced, true, "a constant; what is bound to the old one stays so"
+		return j
+	case was != nil && was.Constant != g.Constant:
+		refusal = "it was constant and is a variable"
+		if g.Constant {
+			refusal = "it was a variable and is constant"
+		}
+	case old.Size != g.Size:
+		refusal = fmt.Sprintf("it %s from %d to %d bytes", grew(old.Size, g.Size), old.Size, g.Size)
+	case was != nil && was.Type != g.Type:
+		refusal = fmt.Sprintf("its type was %s and is %s", was.Type, g.Type)
+	}
+	if len(changes) > 0 {
+		refusal = strings.Join(changes, "; ")
+	}
+	switch {
+	case refusal != "" && t.migrations[g.Name] != nil && old.Kind == symtab.Data:
+		j.outcome, j.succeeds, j.migrate, j.reason = Replaced, true, t.migrations[g.Name], "migrated: "+refusal
+	case refusal != "":
+		j.outcome, j.reason = Refused, refusal
+	case was != nil && was.Init != g.Init:
+		j.reason = "its initialiser changed; it keeps its value"
+	}
+	return j
+}
+
+func grew(old, new uint64) string {
+	if new > old {
+		return "grew"
+	}
+	return "shrank"
+}
+
+// variableOf returns what the IR said of a loaded variable, nil if it came as an object.
+func variableOf(s *symtab.Symbol) *llvm.Global {
+	if o, ok := s.Origin.(*origin); ok {
+		return o.globals[s.Name]
+	}
+	return nil
+}
+
+// layoutChanges compares the layout of everything reachable from a variable, as far as
+// there is debug information on both sides.
+func layoutChanges(old *symtab.Symbol, g *llvm.Global, now *origin) []string {
+	before, ok := old.Origin.(*origin)
+	if !ok {
+		return nil
+	}
+	was := before.globals[old.Name]
+	if was == nil || len(was.Aggregates) == 0 {
+		return nil
+	}
+	var lines []string
+	for _, c := range llvm.DiffLayouts(before.layouts, now.layouts, was.Aggregates) {
+		lines = append(lines, c.String())
+	}
+	return lines
+}
+
+// judgeAlias judges an alias or indirect function: it may be new or stay, not change.
+func (t *transaction) judgeAlias(p *part, g *llvm.Global) judgement {
+	old := t.existing(p.module, g.Name, g.Local)
+	switch {
+	case old == nil && g.Kind == llvm.IFunc:
+		return judgement{outcome: Refused, reason: "an indirect function can only be added"}
+	case old == nil:
+		return judgement{outcome: Added}
+	}
+	was := variableOf(old)
+	if g.Kind == llvm.IFunc && old.Origin == nil && old.Code.Known() && old.Code == g.Code {
+		return judgement{outcome: Unchanged, symbol: old} // its resolver has run, or will at its first call
+	}
+	if was != nil && was.Kind == g.Kind && was.Aliasee == g.Aliasee && was.AliaseeOff == g.AliaseeOff {
+		return judgement{outcome: Unchanged, symbol: old}
+	}
+	return judgement{outcome: Refused, symbol: old, reason: "what an alias or indirect function stands for cannot change"}
+}
+
+// judgeRest finds what a module defines that its new version does not.
+func (t *transaction) judgeRest(s *step) {
+	defined := make(map[string]bool)
+	for _, p := range t.parts {
+		if p.step != s {
+			continue
+		}
+		if p.program == nil {
+			t.changes.errs = append(t.changes.errs, &RefusedError{Name: p.source.name, Reason: "a module is replaced as a whole by IR, not by an object"})
+			return
+		}
+		for name := range p.judged {
+			defined[name] = true
+		}
+	}
+	for _, old := range s.module.symbols {
+		if old == nil || defined[old.Name] || old.State == symtab.Deleted || old.State == symtab.Outdated || old.Origin == nil {
+			continue
+		}
+		t.remove(old, "")
+	}
+}
+
+// judgeDelete finds what is to be deleted.
+func (t *transaction) judgeDelete(s *step) {
+	for _, name := range s.names {
+		old, err := t.engine.named(name)
+		if err != nil {
+			t.changes.errs = append(t.changes.errs, fmt.Errorf("delete %s: %w", name, err))
+			continue
+		}
+		reason := ""
+		if s.force {
+			if old.Kind != symtab.Func {
+				t.changes.errs = append(t.changes.errs, &RefusedError{Name: name, Reason: "only functions can be deleted while others refer to them"})
+				continue
+			}
+			reason = "forced"
+		}
+		t.remove(old, reason)
+	}
+}
+
+func (t *transaction) remove(old *symtab.Symbol, reason string) {
+	if t.changes.deleted[old] {
+		return
+	}
+	t.changes.deleted[old] = true
+	t.changes.removed = append(t.changes.removed, old)
+	t.verdict(nil, old.Name, old.Kind != symtab.Func && old.Kind != symtab.Label, judgement{outcome: Removed, symbol: old, reason: reason})
+}
+
+// judgeInvalidate finds what is to be unloaded.
+func (t *transaction) judgeInvalidate(s *step) {
+	for _, name := range s.names {
+		old, err := t.engine.named(name)
+		switch {
+		case err != nil:
+			t.changes.errs = append(t.changes.errs, fmt.Errorf("invalidate %s: %w", name, err))
+			continue
+		case old.Kind != symtab.Func:
+			t.changes.errs = append(t.changes.errs, &RefusedError{Name: name, Reason: "it is not a function"})
+			continue
+		case old.Alias != nil:
+			old = old.Alias
+		}
+		if old.Origin == nil {
+			t.changes.errs = append(t.changes.errs, &RefusedError{Name: name, Reason: "it came as machine code and cannot be compiled again"})
+			continue
+		}
+		t.changes.invalid = append(t.changes.invalid, old)
+		t.verdict(nil, old.Name, false, judgement{outcome: Invalidated, symbol: old})
+	}
+}
+
+// checkSuccessions refuses a function of another type, and a variable that migrates, as
+// long as others refer to it that are not replaced with it.
+func (t *transaction) checkSuccessions() {
+	for _, p := range t.parts {
+		for name, j := range p.judged {
+			if !j.succeeds || j.migrate == nil && j.symbol.Kind != symtab.Func {
+				continue
+			}
+			if others := t.referrers(j.symbol); len(others) > 0 {
+				t.changes.errs = append(t.changes.errs, &RefusedError{Name: name, Reason: j.reason + ", but there are referrers that are not replaced with it", Referrers: others})
+				t.refuse(name, "there are referrers that are not replaced with it")
+			}
+		}
+	}
+}
+
+func (t *transaction) refuse(name, reason string) {
+	for i := range t.changes.verdicts {
+		if v := &t.changes.verdicts[i]; v.Function == name {
+			v.Outcome, v.Reason = Refused, reason
+		}
+	}
+}
+
+// checkRemovals refuses to delete what others refer to, unless that is forced.
+func (t *transaction) checkRemovals() {
+	forced := make(map[string]bool)
+	for i := range t.steps {
+		if s := &t.steps[i]; s.kind == deleteStep && s.force {
+			for _, name := range s.names {
+				forced[name] = true
+			}
+		}
+	}
+	for _, old := range t.changes.removed {
+		if forced[old.Name] || forced[qualified(old)] {
+			continue
+		}
+		if others := t.referrers(old); len(others) > 0 {
+			t.changes.errs = append(t.changes.errs, &InUseError{Name: old.Name, Referrers: others})
+			t.refuse(old.Name, "it is referred to by "+joinSome(others, 4))
+		}
+	}
+}
+
+// referrers lists who refers to s and will go on doing so after this transaction.
+func (t *transaction) referrers(s *symtab.Symbol) []string {
+	return t.engine.referrers(s, func(user *symtab.Symbol) bool { return t.changes.replaced[user] || t.changes.deleted[user] })
+}
+
+// referrers lists the current versions that refer to s or to an alias of it, other than its own and those of
+// symbols that are going.
+func (e *Engine) referrers(s *symtab.Symbol, going func(*symtab.Symbol) bool) []string {
+	var list []string
+	seen := make(map[*symtab.Version]bool)
+	users := func(of *symtab.Symbol) {
+		of.Users(func(v *symtab.Version, _ symtab.RefFlags) bool {
+			if v.Retired || v.Symbol == s || v.Symbol != nil && going(v.Symbol) || seen[v] {
+				return true
+			}
+			seen[v] = true
+			p := e.pieces[v.ID]
+			list = append(list, fmt.Sprintf("%s (%s)", p.title(), p.module.name))
+			return true
+		})
+	}
+	users(s)
+	for _, alias := range e.aliases(s) {
+		if !going(alias) {
+			list = append(list, fmt.Sprintf("%s (%s)", alias.Name, alias.Owner))
+		}
+		users(alias)
+	}
+	sort.Strings(list)
+	return list
+}
+
+// aliases returns the names that stand for s.
+func (e *Engine) aliases(s *symtab.Symbol) []*symtab.Symbol {
+	if s.Aliases == 0 {
+		return nil
+	}
+	var list []*symtab.Symbol
+	for _, m := range e.modules {
+		for _, other := range m.symbols {
+			if other != nil && other.Alias == s && other.State <= symtab.Pending {
+				list = append(list, other)
+			}
+		}
+	}
+	return list
+}
+
+// named returns what a name means that a user gives: a global one, or "module:name" for
+// one that is local to a module.
+func (e *Engine) named(name string) (*symtab.Symbol, error) {
+	if s := e.table.Lookup(name); s != nil && !s.Kind.Host() {
+		return s, nil
+	}
+	if i := strings.LastIndexByte(name, ':'); i >= 0 {
+		for _, m := range e.modules {
+			if m.name != name[:i] {
+				continue
+			}
+			if s := m.locals[name[i+1:]]; s != nil && s.State != symtab.Deleted {
+				return s, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("no function or variable of that name is loaded: %w", ErrNotFound)
+}
+
+// qualified returns the name by which a user can mean s.
+func qualified(s *symtab.Symbol) string {
+	if m, ok := s.Owner.(*Module); ok && s.Local {
+		return m.name + ":" + s.Name
+	}
+	return s.Name
+}

@@ -1,0 +1,6 @@
+package threads
+
+var (
+	SignalNumber       = signalNumber
+	NativeCountAddress = nativeCountAddress
+)

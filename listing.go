@@ -1,0 +1,113 @@
+package livejit
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"golang.org/x/arch/arm64/arm64asm"
+	"golang.org/x/arch/x86/x86asm"
+
+	"livejit/internal/symtab"
+)
+
+// IR returns the LLVM IR from which the function is compiled, as text: a module of its own
+// that declares what it refers to, as prepared for replacing. The error is ErrNotFound for a
+// function that came as machine code.
+func (f *Function) IR() (string, error) {
+	e := f.engine
+	e.mu.Lock()
+	s := f.primary()
+	from, _ := s.Origin.(*origin)
+	closed := e.closed
+	e.mu.Unlock()
+	switch {
+	case closed:
+		return "", ErrClosed
+	case from == nil:
+		return "", fmt.Errorf("IR of %s: it came as machine code: %w", f.Name(), ErrNotFound)
+	}
+	var text string
+	err := from.use(context.Background(), func(p *part) (err error) {
+		text, err = p.program.IR(s.Name)
+		return compileError(from.kept.name, err)
+	})
+	return text, err
+}
+
+// Disassemble returns the machine code of the function's current version, one instruction a
+// line: address, bytes, and the instruction in the syntax of GNU as, with the names of
+// what it refers to. The error is ErrNotFound while the function has no machine code.
+func (f *Function) Disassemble() (string, error) {
+	e := f.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := f.primary()
+	switch {
+	case e.closed:
+		return "", ErrClosed
+	case s.Current == nil:
+		return "", fmt.Errorf("disassemble %s: it has no machine code at the moment: %w", f.Name(), ErrNotFound)
+	}
+	size := s.Size
+	if size == 0 {
+		return "", fmt.Errorf("disassemble %s: its size is not known: %w", f.Name(), ErrNotFound)
+	}
+	code := nativeBytes(s.Body, size)
+	names := e.namesOf(s.Current)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s@%d:\n", s.Name, s.Last)
+	for at := 0; at < len(code); {
+		text, n := disassembleOne(code[at:], s.Body+uint64(at), func(address uint64) (string, uint64) {
+			if address >= s.Body && address < s.Body+size {
+				return s.Name, s.Body
+			}
+			return names[address], address
+		})
+		fmt.Fprintf(&b, "%12x  %-31x %s\n", s.Body+uint64(at), code[at:at+n], text)
+		at += n
+	}
+	return b.String(), nil
+}
+
+// namesOf names the addresses that a version refers to: stubs, slots and variables.
+func (e *Engine) namesOf(v *symtab.Version) map[uint64]string {
+	names := make(map[uint64]string)
+	for _, r := range v.Refs() {
+		s := r.Symbol
+		if s.Slot != 0 {
+			names[s.Slot] = "*" + s.Name
+		}
+		for _, address := range [...]uint64{s.Stub, s.Addr} {
+			if address != 0 {
+				names[address] = s.Name
+			}
+		}
+	}
+	return names
+}
+
+// disassembleOne returns the first instruction of code as text, and its length.
+func disassembleOne(code []byte, pc uint64, name func(uint64) (string, uint64)) (string, int) {
+	if runtime.GOARCH == "arm64" {
+		inst, err := arm64asm.Decode(code)
+		if err != nil {
+			return "(bad)", min(4, len(code))
+		}
+		return arm64asm.GNUSyntax(inst), 4
+	}
+	inst, err := x86asm.Decode(code, 64)
+	if err != nil {
+		return "(bad)", 1
+	}
+	text := x86asm.GNUSyntax(inst, pc, name)
+	for _, a := range inst.Args {
+		if m, ok := a.(x86asm.Mem); ok && m.Base == x86asm.RIP {
+			if n, _ := name(pc + uint64(inst.Len) + uint64(m.Disp)); n != "" {
+				text += "  # " + n
+			}
+		}
+	}
+	return text, inst.Len
+}

@@ -1,0 +1,295 @@
+package livejit
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+
+	"livejit/internal/codegen"
+	"livejit/internal/epoch"
+	"livejit/internal/jitlink"
+	"livejit/internal/linkgraph"
+	"livejit/internal/llvm"
+	"livejit/internal/stubtable"
+	"livejit/internal/symtab"
+)
+
+// transaction is one Engine.Update on its way. Everything it makes stays aside until
+// publish; discard takes back what was made if publish was not reached.
+//
+// First its sources are read (part), outside the engine's lock. Then the lock is taken to
+// judge which of their definitions have to be compiled, given up to compile those (unit), and
+// taken again to link and publish; what was judged is judged again then, since other
+// transactions may have come between.
+type transaction struct {
+	engine     *Engine
+	steps      []step
+	quiescent  bool
+	migrations map[string]Migration
+
+	parts   []*part
+	modules []*Module // that it adds
+	changes changes   // what it does to what is loaded
+	link    linking   // of the present attempt
+	stages  Stages
+	start   time.Time
+
+	published bool
+	pin       epoch.Pin // from publishing on, so that nobody frees a module before its constructors have run
+}
+
+// part is one source of a transaction.
+type part struct {
+	step    *step
+	module  *Module // that its definitions belong to
+	source  Source
+	origin  *origin          // what functions can be compiled from again; nil for an object
+	program *codegen.Program // nil if it came as an object
+	object  *linkgraph.Graph // until a unit has it
+	defines []objectDefinition
+	archive *archiveFile
+
+	globals  map[string]*llvm.Global // what the IR says of its symbols
+	judged   map[string]judgement    // replaceStep, IR: by name in the source
+	readTime time.Duration
+	unit     *unit
+	covers   map[string]bool // what unit was compiled for; nil: everything
+	first    *symtab.Symbol  // the function whose first call this is, which is all that is wanted
+	spent    bool            // program was compiled as a whole
+}
+
+// replaces says whether the part's definitions take the place of what is loaded.
+func (p *part) replaces() bool { return p.step.kind == replaceStep }
+
+// unit is one object that is linked.
+type unit struct {
+	name     string
+	module   *Module
+	part     *part // nil for a member of an archive that was pulled
+	graph    *linkgraph.Graph
+	link     *jitlink.Link
+	compiled *codegen.Compiled // nil if it came as an object
+	symbols  []*symtab.Symbol  // by SymbolID: what it means in the engine; nil if nothing outside of the graph
+	pieces   []*piece          // by index in link.Pieces
+	readTime time.Duration
+	origin   *origin
+	globals  map[string]*llvm.Global
+}
+
+// lazy says whether functions of the part are compiled at their first calls.
+func (p *part) lazy(e *Engine) bool {
+	return e.config.lazy && p.program != nil && !p.replaces() && !p.program.Summary.ModuleAsm
+}
+
+// update runs a transaction.
+func (e *Engine) update(ctx context.Context, u *Update) (*Result, error) {
+	if err := u.check(); err != nil {
+		return nil, err
+	}
+	t := &transaction{engine: e, steps: u.steps, quiescent: u.quiescent, migrations: u.migrations, start: time.Now()}
+	defer t.close()
+	if err := t.read(ctx); err != nil {
+		return nil, err
+	}
+	if err := t.commit(ctx); err != nil {
+		var refused *RefusedError
+		if errors.As(err, &refused) {
+			return t.result(), err
+		}
+		return nil, err
+	}
+	for _, p := range t.parts {
+		if p.program != nil && p.covers != nil { // a unit of everything has it
+			t.stages.Parse += p.program.Times.Parse
+			t.stages.Prepare += p.program.Times.Prepare
+		}
+	}
+	t.stages.Total = time.Since(t.start)
+	for _, m := range t.modules {
+		m.setDuration(t.stages)
+	}
+	result := t.result()
+	err := t.construct()
+	e.reclaimSome()
+	return result, err
+}
+
+// construct runs the constructors of the modules that were added. One that fails closes its
+// module.
+func (t *transaction) construct() error {
+	if len(t.modules) == 0 {
+		return nil
+	}
+	var errs []error
+	var failed []*Module
+	for _, m := range t.modules {
+		if err := m.construct(); err != nil {
+			errs = append(errs, err)
+			failed = append(failed, m)
+		}
+	}
+	t.engine.gate.Exit(t.pin)
+	for _, m := range failed {
+		errs = append(errs, m.Close())
+	}
+	return join(errs...)
+}
+
+func (t *transaction) result() *Result {
+	r := &Result{Modules: t.modules, Duration: t.stages}
+	r.Verdicts = append(r.Verdicts, t.changes.verdicts...)
+	return r
+}
+
+// read opens the sources, several at a time.
+func (t *transaction) read(ctx context.Context) error {
+	for i := range t.steps {
+		s := &t.steps[i]
+		if s.kind > replaceStep {
+			continue
+		}
+		var m *Module
+		if s.kind == addStep {
+			m = &Module{engine: t.engine, name: s.sources[0].name}
+			t.modules = append(t.modules, m)
+		}
+		for _, source := range s.sources {
+			t.parts = append(t.parts, &part{step: s, module: m, source: source})
+		}
+	}
+	return each(t.parts, func(p *part) error { return t.engine.readPart(ctx, p) })
+}
+
+// each calls f for every item, several at a time, and joins the errors.
+func each[T any](items []T, f func(T) error) error {
+	if len(items) == 1 {
+		return f(items[0])
+	}
+	places := make(chan struct{}, runtime.GOMAXPROCS(0))
+	errs := make([]error, len(items))
+	var wait sync.WaitGroup
+	for i, item := range items {
+		places <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-places }()
+			errs[i] = f(item)
+		})
+	}
+	wait.Wait()
+	return join(errs...)
+}
+
+// commit judges, compiles, links and publishes, until it has succeeded with what is
+// published at that moment.
+func (t *transaction) commit(ctx context.Context) error {
+	e := t.engine
+	for wait := firstWait; ; {
+		if err := t.judge(); err != nil {
+			return err
+		}
+		if err := t.compile(ctx); err != nil {
+			return err
+		}
+		start := time.Now()
+		switch err := t.attempt(ctx); {
+		case err == nil:
+			t.stages.Link = time.Since(start)
+			return nil
+		case errors.Is(err, errOvertaken):
+		case errors.Is(err, errBusy):
+			e.hook("busy")
+			if err := wait.sleep(ctx, err); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// errOvertaken says that another transaction has changed what this one was compiled for.
+var errOvertaken = errors.New("livejit: overtaken by another transaction")
+
+// attempt links and publishes under the engine's lock.
+func (t *transaction) attempt(ctx context.Context) error {
+	e := t.engine
+	e.hook("link")
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return ErrClosed
+	}
+	if err := t.judgeLocked(); err != nil {
+		return err
+	}
+	if !t.covered() {
+		return errOvertaken
+	}
+	if err := t.linkLocked(ctx); err != nil {
+		t.discardLink()
+		return err
+	}
+	t.published = true
+	return nil
+}
+
+// compile makes a unit of each part, of what has to be compiled of it.
+func (t *transaction) compile(ctx context.Context) error {
+	var todo []*part
+	for _, p := range t.parts {
+		if p.archive != nil || p.unit != nil && t.covers(p) {
+			continue
+		}
+		todo = append(todo, p)
+	}
+	return each(todo, func(p *part) error { return t.makeUnit(ctx, p) })
+}
+
+// covers says whether the unit of p has all that the judgement asks for.
+func (t *transaction) covers(p *part) bool {
+	if p.unit == nil {
+		return p.archive != nil
+	}
+	if p.covers == nil {
+		return true
+	}
+	for name, j := range p.judged {
+		if j.compiles() && !p.covers[name] {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *transaction) covered() bool {
+	for _, p := range t.parts {
+		if !t.covers(p) {
+			return false
+		}
+	}
+	return true
+}
+
+// close gives back what the transaction needed, and takes back everything it made if it was
+// not published.
+func (t *transaction) close() {
+	for _, p := range t.parts {
+		if p.unit != nil {
+			p.unit.release()
+		}
+		if p.program != nil && p.first == nil && !(t.published && p.lazy(t.engine)) {
+			p.program.Close()
+		}
+	}
+}
+
+func (u *unit) release() {
+	if u.compiled != nil {
+		u.compiled.Release()
+	}
+}
+
+// stubOf returns the stub of a function.
+func stubOf(s *symtab.Symbol) stubtable.Stub { return stubtable.Stub{Addr: s.Stub, Slot: s.Slot} }
