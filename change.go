@@ -2,6 +2,7 @@ package livejit
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -110,6 +111,12 @@ func (t *transaction) judge() error {
 // judgeLocked compares the sources of all steps with what is loaded now.
 func (t *transaction) judgeLocked() error {
 	t.changes = changes{replaced: make(map[*symtab.Symbol]bool), deleted: make(map[*symtab.Symbol]bool), revived: make(map[*symtab.Symbol]bool)}
+	for _, p := range t.parts { // what was a new module may be loaded by now
+		if p.replaces() && p.first == nil && p.step.module == nil && p.module != nil && !p.module.loaded {
+			t.modules = slices.DeleteFunc(t.modules, func(m *Module) bool { return m == p.module })
+			p.module = nil
+		}
+	}
 	for _, p := range t.parts {
 		if p.replaces() {
 			t.findModule(p)
@@ -173,7 +180,7 @@ func (t *transaction) findModule(p *part) {
 		return
 	}
 	if p.module != nil && !p.module.loaded {
-		return // a new one, from an earlier attempt or part
+		return // a new one, from an earlier part
 	}
 	if p.module = e.bySource[p.source.name]; p.module != nil {
 		return

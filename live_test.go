@@ -359,3 +359,70 @@ func TestWhyAlive(t *testing.T) {
 		t.Errorf("WhyAlive: %v", roots)
 	}
 }
+
+// TestLateConstructors looks at which constructors run: those of lazy modules at Add, in their order;
+// of a replacement those that are new, and none again.
+func TestLateConstructors(t *testing.T) {
+	for _, lazy := range []bool{false, true} {
+		t.Run(fmt.Sprintf("lazy=%v", lazy), func(t *testing.T) {
+			var options []livejit.Option
+			if lazy {
+				options = append(options, livejit.WithLazy())
+			}
+			e, err := livejit.New(options...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log []int64
+			if err := e.Define("note", func(n int64) { log = append(log, n) }); err != nil {
+				t.Fatal(err)
+			}
+			entry := func(priority int, name string) string {
+				return fmt.Sprintf("{ i32, ptr, ptr } { i32 %d, ptr @%s, ptr null }", priority, name)
+			}
+			note := func(name string, n int) string {
+				return fmt.Sprintf("define internal void @%s() { call void @note(i64 %d)  ret void }\n", name, n)
+			}
+			const kinds = "[2 x { i32, ptr, ptr }]"
+			before := "declare void @note(i64)\n" + note("second", 2) + note("first", 1) + note("last", 99) +
+				"@llvm.global_ctors = appending global " + kinds + " [" + entry(65535, "second") + ", " + entry(200, "first") + "]\n" +
+				"@llvm.global_dtors = appending global [1 x { i32, ptr, ptr }] [" + entry(65535, "last") + "]\n"
+			add(t, e, "m", before)
+			if fmt.Sprint(log) != "[1 2]" {
+				t.Errorf("constructors of Add noted %v", log)
+			}
+			after := "declare void @note(i64)\n" + note("second", 22) + note("third", 3) +
+				"@llvm.global_ctors = appending global " + kinds + " [" + entry(65535, "second") + ", " + entry(65535, "third") + "]\n"
+			replaceIR(t, e, "m", after)
+			replaceIR(t, e, "m", after)
+			if fmt.Sprint(log) != "[1 2 3]" {
+				t.Errorf("with a replacement they noted %v", log)
+			}
+			cxx := `@a = internal global i64 0
+				define internal void @__cxx_global_var_init() { store i64 5, ptr @a  ret void }
+				define internal void @_GLOBAL__sub_I_x() { call void @__cxx_global_var_init()  ret void }
+				@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [` + entry(65535, "_GLOBAL__sub_I_x") + `]
+				define i64 @sum() { %a = load i64, ptr @a  ret i64 %a }`
+			add(t, e, "x", cxx)
+			if got := call(t, e, "sum"); got != 5 {
+				t.Errorf("sum() = %d, want 5", got)
+			}
+			replaceIR(t, e, "x", `@a = internal global i64 0
+				@b = internal global i64 0
+				define internal void @__cxx_global_var_init() { store i64 7, ptr @b  ret void }
+				define internal void @__cxx_global_var_init.1() { store i64 6, ptr @a  ret void }
+				define internal void @_GLOBAL__sub_I_x() { call void @__cxx_global_var_init()  call void @__cxx_global_var_init.1()  ret void }
+				@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [`+entry(65535, "_GLOBAL__sub_I_x")+`]
+				define i64 @sum() { %a = load i64, ptr @a  %b = load i64, ptr @b  %r = add i64 %a, %b  ret i64 %r }`)
+			if got := call(t, e, "sum"); got != 12 {
+				t.Errorf("sum() = %d, want 12: the new variable has its initial value, the old one keeps its own", got)
+			}
+			if err := e.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if fmt.Sprint(log) != "[1 2 3 99]" {
+				t.Errorf("with Close they noted %v", log)
+			}
+		})
+	}
+}

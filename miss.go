@@ -31,7 +31,7 @@ func (e *Engine) miss(stub uint64) (uint64, error) {
 			}
 			return 0, &DeletedError{Name: fmt.Sprintf("at %#x", stub)}
 		}
-		if s.State == symtab.Deleted || s.State == symtab.Outdated && s.Origin == nil {
+		if s.State == symtab.Deleted || s.State == symtab.Outdated && (s.Origin == nil || s.Stub == 0) {
 			return 0, &DeletedError{Name: s.Name}
 		}
 		if f := e.compiling[s]; f != nil {
@@ -105,7 +105,7 @@ var errSettled = errors.New("livejit: another transaction has settled what the f
 
 // neededBy says whether s is to be compiled from p, at its first call. The engine is locked.
 func (p *part) neededBy(s *symtab.Symbol) bool {
-	return s.Current == nil && (s.State == symtab.Pending || s.State == symtab.Outdated) && s.Origin == symtab.Origin(p.origin)
+	return s.Stub != 0 && s.Current == nil && (s.State == symtab.Pending || s.State == symtab.Outdated) && s.Origin == symtab.Origin(p.origin)
 }
 
 // resolveIFunc calls the resolver of an indirect function, at its first call, and makes its

@@ -216,6 +216,11 @@ func (p *piece) title() string {
 func (m *Module) construct() error {
 	list := m.constructs
 	m.constructs = nil
+	return m.runAll(list)
+}
+
+// runAll runs constructors until one fails.
+func (m *Module) runAll(list []uint64) error {
 	for _, address := range list {
 		if err := m.engine.run(address, m.name+": constructor"); err != nil {
 			return err

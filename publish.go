@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"livejit/internal/jitlink"
+	"livejit/internal/linkgraph"
+	"livejit/internal/llvm"
 	"livejit/internal/symtab"
 	"livejit/internal/threads"
 )
@@ -18,7 +21,7 @@ import (
 func (t *transaction) publish(context.Context) error {
 	e := t.engine
 	for _, u := range t.link.units {
-		if len(u.graph.Finis) > 0 && (u.part == nil || !u.part.replaces()) {
+		if len(u.graph.Finis) > 0 && (u.part == nil || !u.part.replaces()) || u.part != nil && u.part.lazy(e) && len(u.part.program.Summary.Dtors) > 0 {
 			if _, err := t.needExits(u.module); err != nil {
 				return err
 			}
@@ -55,7 +58,7 @@ func (t *transaction) publish(context.Context) error {
 	t.keepDefinitions()
 	t.keepChanges()
 	t.keepModules()
-	if len(t.modules) > 0 {
+	if len(t.modules)+len(t.late) > 0 {
 		t.pin = e.gate.Enter()
 	}
 	e.hook("published")
@@ -242,7 +245,10 @@ func (t *transaction) keepDefinitions() {
 				s.Alias.Aliases++
 			}
 		}
-		s.Size, s.Type, s.Strength, s.Body = d.size, d.typ, d.strength, d.body
+		s.Size, s.Strength, s.Body = d.size, d.strength, d.body
+		if s.Type != d.typ { // who calls reads it without the lock
+			s.Type = d.typ
+		}
 		if d.global != nil {
 			s.Code, s.Init, s.Lines, s.Constant = d.global.Code, d.global.Init, d.global.Lines, d.global.Constant
 			s.Origin = t.originOf(d)
@@ -378,16 +384,25 @@ func (t *transaction) keepModules() {
 	lists := make(map[*Module]*initLists)
 	for _, u := range l.units {
 		t.count(u)
-		if u.part != nil && u.part.replaces() {
-			continue
-		}
 		if lists[u.module] == nil {
 			lists[u.module] = &initLists{}
 		}
-		lists[u.module].add(u)
+		switch list := lists[u.module]; {
+		case u.part != nil && u.part.replaces():
+			list.addNew(t, u)
+		case u.part != nil && u.part.lazy(e):
+			list.addPending(t, u.part)
+		default:
+			list.add(u)
+		}
 	}
 	for m, list := range lists {
-		list.keep(m)
+		constructs := list.keep(m)
+		if slices.Contains(t.modules, m) {
+			m.constructs = append(m.constructs, constructs...)
+		} else if len(constructs) > 0 {
+			t.late = append(t.late, lateConstructors{m, constructs})
+		}
 	}
 	for _, o := range lazy {
 		e.programs.touch(o)
@@ -436,22 +451,73 @@ func (l *initLists) add(u *unit) {
 	}
 }
 
-// keep gives the lists to the module, in one order each.
-func (l *initLists) keep(m *Module) {
+// addPending adds those of a lazy module: their stubs, whose first call compiles them.
+func (l *initLists) addPending(t *transaction, p *part) {
+	s := p.program.Summary
+	for _, c := range s.Ctors {
+		l.constructs = append(l.constructs, t.prioritize(p, c))
+	}
+	for _, d := range s.Dtors {
+		l.destructs = append(l.destructs, t.prioritize(p, d))
+	}
+}
+
+// addNew adds what has to run because of a replacement: constructors that are new, and the
+// functions by which clang initialises single variables of C++, if a variable that they refer to is new.
+func (l *initLists) addNew(t *transaction, u *unit) {
+	p := u.part
+	if p.program == nil || p.first != nil {
+		return
+	}
+	runs := false
+	for _, c := range p.program.Summary.Ctors {
+		if p.judged[c.Function].outcome == Added {
+			l.constructs = append(l.constructs, t.prioritize(p, c))
+			runs = true
+		}
+	}
+	if runs {
+		return // it calls those of the variables
+	}
+	for _, d := range t.link.order {
+		if d.unit != u || d.lost || !strings.HasPrefix(d.name, "__cxx_global_var_init") {
+			continue
+		}
+		for _, r := range t.versionOf(d).Refs() {
+			if r.Symbol.Kind == symtab.Data && p.judged[r.Symbol.Name].outcome == Added {
+				l.constructs = append(l.constructs, prioritized{d.symbol.Stub, linkgraph.DefaultPriority})
+				break
+			}
+		}
+	}
+}
+
+// prioritize returns the stub of a constructor or destructor with its priority.
+func (t *transaction) prioritize(p *part, i llvm.Init) prioritized {
+	priority := i.Priority
+	if priority == 65535 { // none was given
+		priority = linkgraph.DefaultPriority
+	}
+	return prioritized{t.meaning(p.module, i.Function).Stub, priority}
+}
+
+// keep gives the destructors to the module and returns the constructors, in one order each.
+func (l *initLists) keep(m *Module) (constructs []uint64) {
 	byPriority := func(a, b prioritized) int { return a.priority - b.priority }
 	slices.SortStableFunc(l.constructs, byPriority)
 	slices.SortStableFunc(l.destructs, byPriority)
 	for _, c := range l.constructs {
-		m.constructs = append(m.constructs, c.address)
+		constructs = append(constructs, c.address)
 	}
 	if len(l.destructs) == 0 {
-		return
+		return constructs
 	}
 	list := make([]uintptr, 0, len(l.destructs))
 	for _, d := range slices.Backward(l.destructs) {
 		list = append(list, uintptr(d.address))
 	}
 	m.exit.dso.AddFini(list...)
+	return constructs
 }
 
 // waiting is how long a quiescent transaction waits before it looks again.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sort"
+	"strings"
 
 	"livejit/internal/elfobj"
 	"livejit/internal/linkgraph"
@@ -33,7 +34,7 @@ func (t *transaction) defineUnit(u *unit) error {
 	replaces := u.part != nil && u.part.replaces()
 	for id := range g.Groups {
 		group := &g.Groups[id]
-		if !group.COMDAT {
+		if !group.COMDAT || isOwnCopy(group.Signature) {
 			continue
 		}
 		owner := t.engine.table.Group(group.Signature)
@@ -55,7 +56,7 @@ func (t *transaction) defineUnit(u *unit) error {
 			// stub, since its assembler has resolved references to it that would not go by the stub.
 			continue
 		}
-		if s.Block >= 0 && g.MemoryOf(s.Block) == linkgraph.Unloaded {
+		if s.Block >= 0 && g.MemoryOf(s.Block) == linkgraph.Unloaded || isOwnCopy(s.Name) {
 			continue
 		}
 		d := t.definition(u, linkgraph.SymbolID(id))
@@ -75,6 +76,12 @@ func (t *transaction) defineUnit(u *unit) error {
 	}
 	return nil
 }
+
+// isOwnCopy says whether every unit keeps its own definition of a name: the pointer to a
+// personality routine that code generators make, hidden, for unwind tables to refer to
+// (DW.ref.__gxx_personality_v0). A shared one would tie modules together, and no source says that it is
+// defined, so it could not be judged when a function is replaced.
+func isOwnCopy(name string) bool { return strings.HasPrefix(name, "DW.ref.") }
 
 // definePending enters what has no machine code yet: the functions of a lazy module, and
 // aliases of what is loaded.
@@ -253,7 +260,7 @@ func (t *transaction) meetReplacement(d *definition) error {
 	p := d.unit.part
 	j, judged := p.judged[d.name]
 	if g := p.globals[d.name]; !judged && p.first != nil && g != nil { // compiled together with that, since labels tie them together
-		if s := t.existing(d.module, d.name, g.Local); s != nil {
+		if s := t.existing(d.module, d.name, g.Local); s != nil && s.Origin == symtab.Origin(p.origin) {
 			j, judged = judgement{outcome: Replaced, symbol: s}, true
 		}
 	}

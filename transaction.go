@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,6 +37,7 @@ type transaction struct {
 	stages  Stages
 	start   time.Time
 
+	late      []lateConstructors
 	published bool
 	pin       epoch.Pin // from publishing on, so that nobody frees a module before its constructors have run
 }
@@ -80,7 +82,22 @@ type unit struct {
 
 // lazy says whether functions of the part are compiled at their first calls.
 func (p *part) lazy(e *Engine) bool {
-	return e.config.lazy && p.program != nil && !p.replaces() && !p.program.Summary.ModuleAsm
+	if !e.config.lazy || p.program == nil || p.replaces() || p.program.Summary.ModuleAsm {
+		return false
+	}
+	defined := func(i llvm.Init) bool {
+		g := p.globals[i.Function]
+		return g != nil && g.Defined && g.Kind == llvm.Function
+	}
+	s := p.program.Summary
+	return len(s.IFuncs) == 0 && !slices.ContainsFunc(s.Ctors, func(i llvm.Init) bool { return !defined(i) }) &&
+		!slices.ContainsFunc(s.Dtors, func(i llvm.Init) bool { return !defined(i) })
+}
+
+// lateConstructors are what a replacement has to run in a module that is loaded.
+type lateConstructors struct {
+	module    *Module
+	addresses []uint64
 }
 
 // update runs a transaction.
@@ -119,10 +136,13 @@ func (e *Engine) update(ctx context.Context, u *Update) (*Result, error) {
 // construct runs the constructors of the modules that were added. One that fails closes its
 // module.
 func (t *transaction) construct() error {
-	if len(t.modules) == 0 {
+	if len(t.modules)+len(t.late) == 0 {
 		return nil
 	}
 	var errs []error
+	for _, l := range t.late {
+		errs = append(errs, l.module.runAll(l.addresses))
+	}
 	var failed []*Module
 	for _, m := range t.modules {
 		if err := m.construct(); err != nil {

@@ -190,7 +190,8 @@ func (e *Engine) Update(ctx context.Context, f func(*Update) error) (*Result, er
 // of another type is refused as long as others refer to it that are not replaced in the same
 // transaction. New names, and static functions and variables, belong to the module that the
 // source was loaded as (it has the same name), else to that of the first function
-// it replaces, else to a new one. Constructors in sources do not run again. Verdicts in the result
+// it replaces, else to a new one. Of the constructors in sources those run that are new, and for C++ the
+// initialisers of single variables that are new; none runs again. Verdicts in the result
 // say what became of each function and variable. Errors are those of Update.
 func (e *Engine) Replace(ctx context.Context, sources ...Source) (*Result, error) {
 	return e.Update(ctx, func(u *Update) error { u.Replace(sources...); return nil })

@@ -156,6 +156,10 @@ func (e *Engine) unneeded(s *symtab.Symbol) {
 		e.dropUnused(s)
 		return
 	}
+	if s.State == symtab.Outdated && s.Constant && s.Aliases == 0 {
+		e.dropConstant(s)
+		return
+	}
 	if s.State < symtab.Deleted || s.Kind != symtab.Func || s.Alias != nil || s.Stub == 0 || s.Aliases > 0 {
 		return
 	}
@@ -177,4 +181,22 @@ func (e *Engine) unneeded(s *symtab.Symbol) {
 		e.setVersion(s, nil)
 	}
 	e.retireStub(s)
+}
+
+// dropConstant retires a constant that another one has taken the place of, when no version
+// refers to it any more.
+func (e *Engine) dropConstant(s *symtab.Symbol) {
+	if m := s.Owner.(*Module); !m.closed {
+		m.leave(s)
+	}
+	old := s.Current
+	s.Current = nil
+	if old == nil {
+		return
+	}
+	if p := e.pieces[old.ID]; p != nil && &p.Version == old && !p.Retired { // else it went with its module
+		if p.current--; p.current == 0 {
+			e.retire(p)
+		}
+	}
 }

@@ -28,6 +28,7 @@ clang 22. ARGs are the program's. The exit status is the program's.
     -L DIR            also look for libraries in DIR
     --cflags "FLAGS"  flags for clang
     --entry NAME      function to call instead of main
+    --lazy            compile each function at its first call
     --stats           print one JSON object about what was loaded to standard error at exit
 `
 
@@ -39,6 +40,7 @@ type runOptions struct {
 	cflags   []string
 	entry    string
 	stats    bool
+	lazy     bool
 	files    []string
 	args     []string
 }
@@ -90,6 +92,8 @@ func parseRun(args []string) (*runOptions, error) {
 			o.entry, err = take()
 		case "--stats":
 			o.stats = true
+		case "--lazy":
+			o.lazy = true
 		default:
 			return nil, wrong("unknown option %s", arg)
 		}
@@ -111,7 +115,7 @@ func splitOption(arg string) (name, value string, attached bool) {
 	if prefix := arg[:2]; (prefix == "-l" || prefix == "-L") && len(arg) > 2 {
 		return prefix, arg[2:], true
 	}
-	if strings.HasPrefix(arg, "-entry") || strings.HasPrefix(arg, "-stats") || strings.HasPrefix(arg, "-cflags") {
+	if strings.HasPrefix(arg, "-entry") || strings.HasPrefix(arg, "-stats") || strings.HasPrefix(arg, "-lazy") || strings.HasPrefix(arg, "-cflags") {
 		return strings.Cut("-"+arg, "=")
 	}
 	return arg, "", false
@@ -164,6 +168,9 @@ func run(args []string) (int, error) {
 		return 2, err
 	}
 	options := []livejit.Option{livejit.WithOptLevel(o.optLevel), livejit.WithArgs(append([]string{o.files[0]}, o.args...)...)}
+	if o.lazy {
+		options = append(options, livejit.WithLazy())
+	}
 	for _, dir := range o.libDirs {
 		options = append(options, livejit.WithLibraryDir(dir))
 	}

@@ -271,8 +271,8 @@ declare extern_weak i32 @d(ptr, i32)
 declare void @llvm.trap()
 `)
 	s := prepare(t, m)
-	if s.Ctors != 2 || s.Dtors != 0 || !s.ModuleAsm {
-		t.Errorf("ctors %d, dtors %d, asm %v", s.Ctors, s.Dtors, s.ModuleAsm)
+	if !slices.Equal(s.Ctors, []Init{{"c", 1}, {"c", 2}}) || len(s.Dtors) != 0 || !s.ModuleAsm {
+		t.Errorf("ctors %v, dtors %v, asm %v", s.Ctors, s.Dtors, s.ModuleAsm)
 	}
 	find := func(l []Global, name string) Global {
 		for _, g := range l {

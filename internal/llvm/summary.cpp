@@ -1,6 +1,7 @@
 // summary.cpp: the summary of a module as one buffer, types and signatures interned. summary_decode.go reads it.
 //
-//   u32 types, u32 signatures, u32 globals, u32 ctors, u32 dtors, u32 has module asm, layouts (layouts.h)
+//   u32 types, u32 signatures, u32 globals, u32 has module asm, constructors, destructors, layouts (layouts.h)
+//   constructors, destructors: u32 n, n x (u32 priority, str function)
 //   type:      u32 kind (type.go), u32 bits, u64 count, u64 size, u32 align, u32 n, n x u32 type, str text
 //   signature: u32 type of result, u32 result attributes, u32 variadic, u32 calling convention, u32 n,
 //              n x (u32 type, u32 attributes, u32 align, u32 pointee type + 1 or 0), str text
@@ -288,12 +289,23 @@ struct Summarizer {
   }
 };
 
-// Entries of llvm.global_ctors or llvm.global_dtors.
-uint32_t entries(const Module &m, StringRef name) {
+// The entries of llvm.global_ctors or llvm.global_dtors. LLVM's verifier has seen to their form; an entry of null ends the list.
+void writeEntries(Writer &w, const Module &m, StringRef name) {
+  SmallVector<std::pair<uint32_t, StringRef>, 8> entries;
   auto *v = m.getNamedGlobal(name);
-  if (!v || !v->hasInitializer()) return 0;
-  auto *t = dyn_cast<ArrayType>(v->getValueType());
-  return t ? uint32_t(t->getNumElements()) : 0;
+  auto *list = v && v->hasInitializer() ? dyn_cast<ConstantArray>(v->getInitializer()) : nullptr;
+  for (unsigned i = 0; list && i < list->getNumOperands(); i++) {
+    auto *entry = dyn_cast<ConstantStruct>(list->getOperand(i));
+    auto *priority = entry ? dyn_cast<ConstantInt>(entry->getOperand(0)) : nullptr;
+    auto *function = entry ? dyn_cast<GlobalValue>(entry->getOperand(1)->stripPointerCasts()) : nullptr;
+    if (!priority || !function) break;
+    entries.push_back({uint32_t(priority->getLimitedValue(65535)), function->getName()});
+  }
+  w.u32(uint32_t(entries.size()));
+  for (auto &e : entries) {
+    w.u32(e.first);
+    w.str(e.second);
+  }
 }
 
 } // namespace
@@ -308,9 +320,9 @@ void writeSummary(Module &m, const std::vector<Original> &globals, lj_buf &out) 
   w.u32(uint32_t(s.texts.size()));
   w.u32(uint32_t(s.signatureNumber.size()));
   w.u32(uint32_t(globals.size()));
-  w.u32(entries(m, "llvm.global_ctors"));
-  w.u32(entries(m, "llvm.global_dtors"));
   w.u32(!m.getModuleInlineAsm().empty());
+  writeEntries(w, m, "llvm.global_ctors");
+  writeEntries(w, m, "llvm.global_dtors");
   s.layouts.write(w);
   for (Writer *part : {&s.types, &s.signatures, &s.globals}) {
     size_t n = part->size();

@@ -50,6 +50,13 @@ const (
 	Protected
 )
 
+// Init is a constructor or destructor: LLVM runs those of a lower priority first, constructors of the
+// same in the order of the list, destructors the other way round.
+type Init struct {
+	Function string
+	Priority int // 65535 if the source gave none
+}
+
 // PrepareOptions of Module.Prepare.
 type PrepareOptions struct {
 	// StaticSuffix is appended to the names of local functions and variables
@@ -66,9 +73,9 @@ type Summary struct {
 	Variables []Global
 	Aliases   []Global
 	IFuncs    []Global
-	ModuleAsm bool // the module has module-level assembly
-	Ctors     int  // entries of llvm.global_ctors
-	Dtors     int  // entries of llvm.global_dtors
+	ModuleAsm bool   // the module has module-level assembly
+	Ctors     []Init // entries of llvm.global_ctors, in their order
+	Dtors     []Init // entries of llvm.global_dtors, in their order
 
 	// Layouts of the named aggregates that variables are made of, by what a C programmer calls them: "struct state",
 	// "union u", "enum e", "class ns::T", or the typedef of an aggregate without a tag. nil without debug info.

@@ -6,7 +6,8 @@ func decodeSummary(b []byte) *Summary {
 	types := make([]Type, r.u32())
 	signatures := make([]Signature, r.u32())
 	n := int(r.u32())
-	s := &Summary{Ctors: int(r.u32()), Dtors: int(r.u32()), ModuleAsm: r.u32() != 0}
+	s := &Summary{ModuleAsm: r.u32() != 0}
+	s.Ctors, s.Dtors = r.inits(), r.inits()
 	var sets [][]string
 	s.Layouts, sets = r.layouts()
 	for i := range types {
@@ -33,6 +34,18 @@ func takeKind(g []Global, k GlobalKind) (taken, rest []Global) {
 		n++
 	}
 	return g[:n:n], g[n:]
+}
+
+func (r *reader) inits() []Init {
+	n := int(r.u32())
+	if n == 0 {
+		return nil
+	}
+	list := make([]Init, n)
+	for i := range list {
+		list[i] = Init{Priority: int(r.u32()), Function: r.str()}
+	}
+	return list
 }
 
 func (r *reader) typ(earlier []Type) Type {
