@@ -67,7 +67,7 @@ func definitionsOf(g *linkgraph.Graph) []objectDefinition {
 // known: functions are replaced, variables keep their values.
 func (t *transaction) judgeObject(p *part) {
 	for _, d := range p.defines {
-		old := t.existing(p.module, d.name, false)
+		old := t.existing(p.module, p.source.name, d.name, false)
 		j := judgement{outcome: Replaced, symbol: old}
 		switch {
 		case old == nil:
@@ -271,9 +271,9 @@ func (t *transaction) keepJudgement(p *part, g *llvm.Global, j judgement) {
 
 // existing returns what a definition of a module redefines, nil if nothing. A function that
 // was static and is no longer, or the other way round, is the same one.
-func (t *transaction) existing(m *Module, name string, local bool) *symtab.Symbol {
+func (t *transaction) existing(m *Module, source, name string, local bool) *symtab.Symbol {
 	e := t.engine
-	own := m.locals[name]
+	own := m.static(name, source)
 	if own != nil && own.State == symtab.Deleted {
 		own = nil
 	}
@@ -293,8 +293,29 @@ func (t *transaction) existing(m *Module, name string, local bool) *symtab.Symbo
 	return own
 }
 
+// static returns what a source of m means by the name of a static function or variable, nil if
+// nothing. Several sources of one module may have statics of one name: then it is the one that was
+// compiled from a source of that name; else the first.
+func (m *Module) static(name, source string) *symtab.Symbol {
+	first := m.locals[name]
+	if len(m.sources) < 2 || first != nil && comesFrom(first, source) {
+		return first
+	}
+	for _, s := range m.symbols {
+		if s != nil && s.Local && s.Name == name && s.State <= symtab.Pending && comesFrom(s, source) {
+			return s
+		}
+	}
+	return first
+}
+
+// comesFrom says whether s was compiled from a source of that name.
+func comesFrom(s *symtab.Symbol, source string) bool {
+	return s.Origin != nil && s.Origin.Name() == source
+}
+
 func (t *transaction) judgeFunction(p *part, g *llvm.Global) judgement {
-	old := t.existing(p.module, g.Name, g.Local)
+	old := t.existing(p.module, p.source.name, g.Name, g.Local)
 	j := judgement{outcome: Replaced, symbol: old}
 	switch {
 	case old == nil:
@@ -343,7 +364,7 @@ func yields(p *part, g *llvm.Global, old *symtab.Symbol) bool {
 }
 
 func (t *transaction) judgeVariable(p *part, g *llvm.Global) judgement {
-	old := t.existing(p.module, g.Name, g.Local)
+	old := t.existing(p.module, p.source.name, g.Name, g.Local)
 	j := judgement{outcome: Kept, symbol: old}
 	if old == nil {
 		return judgement{outcome: Added}
@@ -428,7 +449,7 @@ func layoutChanges(old *symtab.Symbol, g *llvm.Global, now *origin) []string {
 
 // judgeAlias judges an alias or indirect function: it may be new or stay, not change.
 func (t *transaction) judgeAlias(p *part, g *llvm.Global) judgement {
-	old := t.existing(p.module, g.Name, g.Local)
+	old := t.existing(p.module, p.source.name, g.Name, g.Local)
 	switch {
 	case old == nil && g.Kind == llvm.IFunc:
 		return judgement{outcome: Refused, reason: "an indirect function can only be added"}

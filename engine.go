@@ -147,7 +147,7 @@ func (e *Engine) Add(ctx context.Context, sources ...Source) (*Module, error) {
 	if len(sources) == 0 {
 		return nil, errors.New("livejit: Add without a source")
 	}
-	u := &Update{}
+	u := &Update{silent: true}
 	u.Add(sources...)
 	r, err := e.update(ctx, u)
 	if err != nil {
@@ -194,6 +194,14 @@ func (e *Engine) Modules() []*Module {
 // started must not be in its code any more. Afterwards every method returns ErrClosed, and so does every
 // bound function. Closing again does nothing.
 func (e *Engine) Close() error {
+	err := e.close()
+	if !e.open.Load() {
+		e.done.Wait() // for the sweeper, which sees that the engine is closed
+	}
+	return err
+}
+
+func (e *Engine) close() error {
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()

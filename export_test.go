@@ -401,7 +401,9 @@ func (c *stateCheck) modules() {
 			}
 			means := e.table.Lookup(s.Name)
 			if s.Local {
-				means = m.locals[s.Name]
+				if means = m.locals[s.Name]; means != nil && means != s && means.State <= symtab.Pending && means.Local {
+					continue // another source's static of that name
+				}
 			}
 			if s.State <= symtab.Pending && means != s {
 				c.bad("%s is %s, and its name means %s", symbolName(s), s.State, symbolName(means))

@@ -16,6 +16,8 @@ type linking struct {
 	units    []*unit
 	names    map[string]*definition             // what it defines for everyone
 	locals   map[*Module]map[string]*definition // what it defines for one module
+	statics  map[*llvm.Global]*definition       // those that come from IR: sources may have statics of one name
+	remade   map[*symtab.Symbol]*definition     // new versions of statics
 	order    []*definition                      // all definitions, in the order of the sources
 	groups   map[string]*Module                 // COMDAT groups kept
 	archives []*archiveFile                     // given with the sources
@@ -56,7 +58,7 @@ func (d *definition) isNew() bool { return !d.again }
 // throughout: what names mean must not change under it.
 func (t *transaction) linkLocked(ctx context.Context) error {
 	l := &t.link
-	*l = linking{names: make(map[string]*definition), locals: make(map[*Module]map[string]*definition), groups: make(map[string]*Module),
+	*l = linking{names: make(map[string]*definition), locals: make(map[*Module]map[string]*definition), statics: make(map[*llvm.Global]*definition), remade: make(map[*symtab.Symbol]*definition), groups: make(map[string]*Module),
 		absent: &symtab.Symbol{Kind: symtab.Absent}, tls: make(map[*Module]*tlsBlock), spent: true}
 	for _, p := range t.parts {
 		if p.archive != nil {

@@ -426,3 +426,36 @@ func TestLateConstructors(t *testing.T) {
 		})
 	}
 }
+
+// TestVerdictsOfATransaction has one of each kind of step.
+func TestVerdictsOfATransaction(t *testing.T) {
+	e := newEngine(t)
+	add(t, e, "m", "@v = global i64 1\ndefine i64 @f() { ret i64 1 }\ndefine i64 @g() { ret i64 1 }\ndefine i64 @h() { ret i64 1 }\ndefine i64 @same() { ret i64 1 }")
+	r, err := e.Update(background, func(u *livejit.Update) error {
+		u.Add(livejit.IR("new", "@w = global i64 1\ndefine i64 @n() { ret i64 1 }"))
+		u.Replace(livejit.IR("m", "@v = global i64 2\ndefine i64 @f() { ret i64 2 }\ndefine i64 @same() { ret i64 1 }"))
+		u.Delete("g")
+		u.Invalidate("h")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantVerdicts(t, r, "replaced f@2", "unchanged same@1", "kept v: its initialiser changed; it keeps its value", "removed g", "invalidated h",
+		"added n@1", "added w")
+	if len(r.Modules) != 1 || r.Modules[0].Name() != "new" || r.Duration.Total <= 0 {
+		t.Errorf("%+v", r)
+	}
+	for _, v := range r.Verdicts[:2] {
+		if v.Module != "m" {
+			t.Errorf("%v is about module %q", v, v.Module)
+		}
+	}
+	reason := errors.New("no")
+	if _, err := e.Update(background, func(u *livejit.Update) error { u.Delete("f"); return reason }); err != reason {
+		t.Errorf("the error of the function: %v", err)
+	}
+	if _, err := e.Update(background, func(u *livejit.Update) error { u.Add(); u.Delete(""); return nil }); err == nil {
+		t.Error("steps without a source and a name were taken")
+	}
+}

@@ -352,15 +352,17 @@ func (t *transaction) keepChanges() {
 func (t *transaction) keepModules() {
 	e, l := t.engine, &t.link
 	var lazy []*origin
+	added := make(map[*Module]bool)
 	for _, m := range t.modules {
 		if !m.loaded {
+			added[m] = true
 			m.loaded = true
 			e.modules = append(e.modules, m)
 		}
 	}
 	for _, p := range t.parts {
-		if p.archive == nil && p.first == nil {
-			p.module.source(p.source.name)
+		if p.archive == nil && (!p.replaces() || p.step.module != nil || added[p.module]) {
+			p.module.source(p.source.name) // not those of single functions, each of which may have another name
 		}
 		switch {
 		case p.origin == nil || p.first != nil:
@@ -498,7 +500,7 @@ func (t *transaction) prioritize(p *part, i llvm.Init) prioritized {
 	if priority == 65535 { // none was given
 		priority = linkgraph.DefaultPriority
 	}
-	return prioritized{t.meaning(p.module, i.Function).Stub, priority}
+	return prioritized{t.meaning(p, i.Function).Stub, priority}
 }
 
 // keep gives the destructors to the module and returns the constructors, in one order each.

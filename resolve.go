@@ -107,7 +107,7 @@ func (t *transaction) definePending(p *part) error {
 			continue
 		}
 		d := t.pending(p, g)
-		base := t.meaning(p.module, g.Aliasee)
+		base := t.meaning(p, g.Aliasee)
 		if base == nil {
 			return &RefusedError{Name: g.Name, Reason: "it is an alias of " + g.Aliasee + ", which is not loaded"}
 		}
@@ -136,18 +136,21 @@ func (t *transaction) pending(p *part, g *llvm.Global) *definition {
 	return d
 }
 
-// meaning returns what a name means in a module, as far as it is ours.
-func (t *transaction) meaning(m *Module, name string) *symtab.Symbol {
-	if d := t.link.locals[m][name]; d != nil {
+// meaning returns what a name means in a source, as far as it is ours.
+func (t *transaction) meaning(p *part, name string) *symtab.Symbol {
+	if d := t.link.statics[p.globals[name]]; d != nil {
+		return d.symbol
+	}
+	if d := t.link.locals[p.module][name]; d != nil {
 		return d.symbol
 	}
 	if d := t.link.names[name]; d != nil {
 		return d.symbol
 	}
-	if s := t.existing(m, name, true); s != nil {
+	if s := t.existing(p.module, p.source.name, name, true); s != nil {
 		return s
 	}
-	return t.existing(m, name, false)
+	return t.existing(p.module, p.source.name, name, false)
 }
 
 // shareStubs makes the new names of one place aliases of the first of them: they share a stub.
@@ -260,7 +263,7 @@ func (t *transaction) meetReplacement(d *definition) error {
 	p := d.unit.part
 	j, judged := p.judged[d.name]
 	if g := p.globals[d.name]; !judged && p.first != nil && g != nil { // compiled together with that, since labels tie them together
-		if s := t.existing(d.module, d.name, g.Local); s != nil && s.Origin == symtab.Origin(p.origin) {
+		if s := t.existing(d.module, p.source.name, d.name, g.Local); s != nil && s.Origin == symtab.Origin(p.origin) {
 			j, judged = judgement{outcome: Replaced, symbol: s}, true
 		}
 	}
@@ -275,8 +278,8 @@ func (t *transaction) meetReplacement(d *definition) error {
 		return nil
 	case t.link.names[d.name] != nil && !d.local:
 		return &DuplicateError{Symbol: d.name, First: t.link.names[d.name].where(), Next: d.where()}
-	case d.local && j.symbol != nil && t.link.locals[d.module][d.name] != nil && t.link.locals[d.module][d.name].symbol == j.symbol:
-		return &DuplicateError{Symbol: d.name, First: t.link.locals[d.module][d.name].where(), Next: d.where()}
+	case d.local && t.link.remade[j.symbol] != nil:
+		return &DuplicateError{Symbol: d.name, First: t.link.remade[j.symbol].where(), Next: d.where()}
 	case j.outcome == Replaced && j.succeeds:
 		d.succeeds, d.migrate = j.symbol, j.migrate
 	case j.outcome == Replaced:
@@ -297,9 +300,17 @@ func (t *transaction) defineLocal(d *definition) {
 		locals = make(map[string]*definition)
 		t.link.locals[d.module] = locals
 	}
+	if old := d.module.locals[d.name]; old != nil && (len(d.module.sources) < 2 || d.unit != nil && comesFrom(old, d.unit.name)) {
+		t.revive(d, old)
+	}
 	if locals[d.name] == nil {
-		t.revive(d, d.module.locals[d.name])
 		locals[d.name] = d
+	}
+	if d.global != nil {
+		t.link.statics[d.global] = d
+	}
+	if d.again {
+		t.link.remade[d.symbol] = d
 	}
 }
 
@@ -399,7 +410,7 @@ func (t *transaction) pull(ctx context.Context) error {
 
 // known says whether name is loaded or defined by the client, or the engine's own.
 func (t *transaction) known(u *unit, name string) bool {
-	if t.link.locals[u.module][name] != nil || t.existing(u.module, name, false) != nil {
+	if t.link.locals[u.module][name] != nil || t.existing(u.module, u.name, name, false) != nil {
 		return true
 	}
 	return isModuleSymbol(name) || name == "_GLOBAL_OFFSET_TABLE_"
@@ -497,8 +508,11 @@ func (t *transaction) bind(context.Context) error {
 // source calls by the name of a static means that.
 func (t *transaction) lookup(u *unit, s *linkgraph.Symbol) (*symtab.Symbol, error) {
 	e, l := t.engine, &t.link
-	if d := l.locals[u.module][s.Name]; d != nil && u.sees(d.name) {
-		return d.symbol, nil
+	sees := u.sees(s.Name)
+	if sees {
+		if d := l.statics[u.globals[s.Name]]; d != nil {
+			return d.symbol, nil
+		}
 	}
 	if d := l.names[s.Name]; d != nil {
 		return d.symbol, nil
@@ -506,13 +520,14 @@ func (t *transaction) lookup(u *unit, s *linkgraph.Symbol) (*symtab.Symbol, erro
 	if isModuleSymbol(s.Name) {
 		return t.moduleSymbol(u.module, s.Name)
 	}
-	if own := u.module.locals[s.Name]; own != nil && u.sees(s.Name) && own.State != symtab.Deleted && !t.changes.deleted[own] {
+	own := u.module.static(s.Name, u.name)
+	if own != nil && sees && own.State != symtab.Deleted && !t.changes.deleted[own] {
 		return own, nil
 	}
 	if sym := e.table.Lookup(s.Name); sym != nil && !t.changes.deleted[sym] {
 		return sym, nil
 	}
-	if own := u.module.locals[s.Name]; own != nil && u.origin != nil && own.State != symtab.Deleted && !t.changes.deleted[own] {
+	if own != nil && u.origin != nil && own.State != symtab.Deleted && !t.changes.deleted[own] {
 		return own, nil // declared in IR that replaces a part of the module
 	}
 	sym, err := e.findHost(s.Name)

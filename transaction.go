@@ -31,9 +31,10 @@ type transaction struct {
 	migrations map[string]Migration
 
 	parts   []*part
-	modules []*Module // that it adds
-	changes changes   // what it does to what is loaded
-	link    linking   // of the present attempt
+	modules []*Module // that it adds: one for each Add, then those that a Replace needs
+	adds    int
+	changes changes // what it does to what is loaded
+	link    linking // of the present attempt
 	stages  Stages
 	start   time.Time
 
@@ -127,6 +128,9 @@ func (e *Engine) update(ctx context.Context, u *Update) (*Result, error) {
 	for _, m := range t.modules {
 		m.setDuration(t.stages)
 	}
+	if !u.silent {
+		t.reportAdded()
+	}
 	result := t.result()
 	err := t.construct()
 	e.reclaimSome()
@@ -158,9 +162,21 @@ func (t *transaction) construct() error {
 }
 
 func (t *transaction) result() *Result {
-	r := &Result{Modules: t.modules, Duration: t.stages}
-	r.Verdicts = append(r.Verdicts, t.changes.verdicts...)
-	return r
+	return &Result{Modules: t.modules, Duration: t.stages, Verdicts: t.changes.verdicts}
+}
+
+// reportAdded adds a verdict for each function and variable of the modules that were added.
+func (t *transaction) reportAdded() {
+	t.engine.mu.Lock()
+	defer t.engine.mu.Unlock()
+	for _, m := range t.modules[:t.adds] {
+		for _, s := range m.symbols {
+			if s == nil { // another transaction was quick to delete it
+				continue
+			}
+			t.changes.verdicts = append(t.changes.verdicts, Verdict{Module: m.name, Function: s.Name, Variable: !callable(s), Version: 1, Outcome: Added})
+		}
+	}
 }
 
 // read opens the sources, several at a time.
@@ -174,6 +190,7 @@ func (t *transaction) read(ctx context.Context) error {
 		if s.kind == addStep {
 			m = &Module{engine: t.engine, name: s.sources[0].name}
 			t.modules = append(t.modules, m)
+			t.adds++
 		}
 		for _, source := range s.sources {
 			t.parts = append(t.parts, &part{step: s, module: m, source: source})

@@ -14,6 +14,7 @@ type Update struct {
 	steps      []step
 	quiescent  bool
 	migrations map[string]Migration
+	silent     bool // nobody reads verdicts of what is added
 }
 
 // Migration carries the value of a variable over to storage of another size or type: old is
