@@ -15,7 +15,7 @@ func (t *transaction) defineBounds() error {
 	for _, u := range t.link.units {
 		for _, id := range u.graph.UndefinedSymbols() {
 			name := u.graph.Symbols[id].Name
-			if !strings.HasPrefix(name, "__start_") && !strings.HasPrefix(name, "__stop_") || t.link.names[name] != nil || t.known(u, name) {
+			if !isBound(name) || t.link.names[name] != nil || t.known(u, name) {
 				continue
 			}
 			if err := t.defineBound(name); err != nil {
@@ -84,4 +84,9 @@ func (t *transaction) checkBounds() error {
 		first[s.Name] = u
 		return nil
 	})
+}
+
+// isBound says whether a symbol delimits a section.
+func isBound(name string) bool {
+	return strings.HasPrefix(name, "__start_") || strings.HasPrefix(name, "__stop_")
 }

@@ -38,8 +38,8 @@ type outcome struct {
 const programsDir = "testdata/programs"
 
 // TestConformance runs each program ahead of time and through livejit run: from source at
-// -O0 and -O2, and from objects that gcc compiled. Output and exit status must be equal to
-// the byte.
+// -O0 and -O2, at -O0 also with each function compiled at its first call, and from objects
+// that gcc compiled. Output and exit status must be equal to the byte.
 func TestConformance(t *testing.T) {
 	table := readPrograms(t)
 	livejit := buildCommand(t)
@@ -53,9 +53,9 @@ func TestConformance(t *testing.T) {
 			if want.status != p.Exit {
 				t.Fatalf("ahead of time: exit status %d, want %d\n%s", want.status, p.Exit, want.stderr)
 			}
-			for _, level := range []string{"-O0", "-O2"} {
-				t.Run("source"+level, func(t *testing.T) {
-					args := append([]string{"run", level, "--cflags", quoteWords(slices.Concat(p.Cflags, []string{"-w"}))}, p.link()...)
+			for _, way := range [][]string{{"-O0"}, {"-O2"}, {"-O0", "--lazy"}} {
+				t.Run("source"+strings.Join(way, ""), func(t *testing.T) {
+					args := slices.Concat([]string{"run"}, way, []string{"--cflags", quoteWords(slices.Concat(p.Cflags, []string{"-w"}))}, p.link())
 					compare(t, want, p.run(t, livejit, append(append(args, p.Files...), "--")))
 				})
 			}

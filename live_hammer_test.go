@@ -180,7 +180,10 @@ func hammerSeed(t *testing.T) uint64 {
 // change several of at once, while modules with constructors, thread-local variables and exceptions come
 // and go. Every result tells which version made it, and must be of one that was published
 // at some moment of the call. Under LIVEJIT_STRESS old code goes as soon as it may, and what is
-// freed is filled with traps. TestUnpinnedFails shows that it notices when code is freed too early.
+// freed is filled with traps.
+//
+// TestUnpinnedFails shows that it notices when code is freed too early. Without the look at
+// the origin in part.neededBy it finds, within seconds, functions that have gone back to an older version.
 func TestLiveHammer(t *testing.T) {
 	ways := []struct {
 		name, stress string

@@ -361,3 +361,96 @@ func TestReplacementsUnderLoad(t *testing.T) {
 	}
 	t.Logf("%d calls; memory %d, after the first quarter %d", calls.Load(), end.resident, warm.resident)
 }
+
+// What the hammer has found, each as small as it goes.
+
+// TestDefinedAgainAfterClose deletes a function that others call, closes its module, and
+// defines it again in another: the callers reach it.
+func TestDefinedAgainAfterClose(t *testing.T) {
+	e := newEngine(t)
+	m := add(t, e, "first", "define i64 @g() { ret i64 1 }")
+	add(t, e, "user", "declare i64 @g()\ndefine i64 @f() { %r = call i64 @g()  ret i64 %r }")
+	for i := int64(2); i < 6; i++ {
+		if _, err := e.Update(background, func(u *livejit.Update) error { u.ForceDelete("g"); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		quiesce(t, e)
+		m = add(t, e, "next", fmt.Sprintf("define i64 @g() { ret i64 %d }", i))
+		if got := call(t, e, "f"); got != i {
+			t.Errorf("f() = %d, want %d", got, i)
+		}
+	}
+	if s := e.Stats(); s.Stubs != 2 || s.Functions != 2 || s.Symbols != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestReplacedConstantsGo replaces a function with the constant that only it uses: the old
+// one goes with the old version.
+func TestReplacedConstantsGo(t *testing.T) {
+	e := newEngine(t)
+	text := func(v int) string {
+		return fmt.Sprintf(`
+			@table = private constant [2 x i64] [i64 %d, i64 %[1]d]
+			define i64 @f(i64 %%x) {
+			  %%p = getelementptr [2 x i64], ptr @table, i64 0, i64 %%x
+			  %%r = load i64, ptr %%p
+			  ret i64 %%r }`, v)
+	}
+	add(t, e, "m", text(0))
+	var first livejit.Stats
+	for i := range 20 {
+		replaceIR(t, e, "m", text(i+1))
+		if i%4 == 3 {
+			if err := e.Invalidate("f"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := call(t, e, "f", 1); got != int64(i+1) {
+			t.Errorf("f(1) = %d, want %d", got, i+1)
+		}
+		quiesce(t, e)
+		if i == 3 {
+			first = e.Stats()
+		}
+	}
+	compareStats(t, first, e.Stats())
+}
+
+// TestReplaceCatcher replaces and invalidates a C++ function that catches exceptions: it
+// refers to a pointer to the personality routine that each object defines anew.
+func TestReplaceCatcher(t *testing.T) {
+	e := newEngine(t)
+	source := func(v int) livejit.Source {
+		return clang.Source("catcher.cpp", `
+			static void thrower(long x) { if (x) throw x; }
+			extern "C" long f(long x) { try { thrower(x); return 0; } catch (long y) { return y + VERSION; } }`,
+			clang.Options{Lang: "c++", Flags: []string{fmt.Sprintf("-DVERSION=%d", v)}})
+	}
+	if _, err := e.Add(background, source(100)); err != nil {
+		t.Fatalf("%+v", err)
+	}
+	var second livejit.Stats
+	for i := int64(1); i < 6; i++ {
+		if _, err := e.Replace(background, source(int(100+i))); err != nil {
+			t.Fatalf("%+v", err)
+		}
+		if got := call(t, e, "f", 7); got != 107+i {
+			t.Errorf("f(7) = %d, want %d", got, 107+i)
+		}
+		if err := e.Invalidate("f"); err != nil {
+			t.Fatal(err)
+		}
+		if got := call(t, e, "f", 7); got != 107+i {
+			t.Errorf("after Invalidate f(7) = %d, want %d", got, 107+i)
+		}
+		quiesce(t, e)
+		if i == 2 {
+			second = e.Stats()
+		}
+	}
+	compareStats(t, second, e.Stats())
+}

@@ -459,3 +459,25 @@ func TestVerdictsOfATransaction(t *testing.T) {
 		t.Error("steps without a source and a name were taken")
 	}
 }
+
+// TestCloseWithAliases closes modules whose functions have other names: nothing is left,
+// whichever name comes first.
+func TestCloseWithAliases(t *testing.T) {
+	e := newEngine(t)
+	for _, text := range []string{
+		"define i64 @f() { ret i64 1 }\n@first = alias i64 (), ptr @f\n@second = alias i64 (), ptr @f",
+		"@first = alias i64 (), ptr @zz\n@second = alias i64 (), ptr @zz\ndefine i64 @zz() { ret i64 1 }",
+	} {
+		before := inUse(e)
+		m := add(t, e, "m", text)
+		if got := call(t, e, "second"); got != 1 {
+			t.Errorf("second() = %d", got)
+		}
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if after := inUse(e); fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Errorf("%s\nleaves\n%+v, before\n%+v", text, after, before)
+		}
+	}
+}

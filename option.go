@@ -37,8 +37,8 @@ func WithOptLevel(level int) Option {
 // first call, from whatever thread, native code or Go. Variables are laid out at once, since
 // constructors and other modules use them. A function that cannot be compiled or linked then, because it
 // refers to something undefined for example, ends the call that came to it with the
-// error. Objects, and modules with module-level assembly, indirect functions or
-// constructors that are defined elsewhere, are loaded whole.
+// error. Objects, and modules with module-level assembly, indirect functions,
+// __start_ and __stop_ symbols or constructors that are defined elsewhere, are loaded whole.
 func WithLazy() Option {
 	return func(c *config) error { c.lazy = true; return nil }
 }

@@ -102,26 +102,35 @@ type openPrograms struct {
 
 const maxOpenPrograms = 4
 
-// touch notes that o was used just now, and closes the one that was not used for longest if there are too
-// many. The caller holds o.mu.
+// touch notes that o was used just now, and closes the one that was not used for longest if
+// there are too many. The caller holds o.mu. After closeAll it closes o.
+//
+// Every open program is in the list whenever the lock of its origin is free: one that cannot
+// be closed, since somebody is at work on it, goes back.
 func (c *openPrograms) touch(o *origin) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		o.program.Close()
+		o.program = nil
+		return
+	}
 	if i := slices.Index(c.list, o); i >= 0 {
 		c.list = slices.Delete(c.list, i, i+1)
 	}
 	c.list = append(c.list, o)
-	var oldest *origin
-	if len(c.list) > maxOpenPrograms {
-		oldest = c.list[0]
-		c.list = c.list[1:]
-	}
-	c.mu.Unlock()
-	if oldest != nil && oldest.mu.TryLock() { // if it is in use just now it comes back by itself
+	for i := 0; i < len(c.list)-1 && len(c.list) > maxOpenPrograms; {
+		oldest := c.list[i]
+		if !oldest.mu.TryLock() { // the next call of touch will find it
+			i++
+			continue
+		}
 		if oldest.program != nil {
 			oldest.program.Close()
 			oldest.program = nil
 		}
 		oldest.mu.Unlock()
+		c.list = slices.Delete(c.list, i, i+1)
 	}
 }
 
@@ -129,7 +138,7 @@ func (c *openPrograms) touch(o *origin) {
 func (c *openPrograms) closeAll() {
 	c.mu.Lock()
 	list := c.list
-	c.list = nil
+	c.list, c.closed = nil, true
 	c.mu.Unlock()
 	for _, o := range list {
 		o.close()

@@ -91,6 +91,11 @@ func (p *part) lazy(e *Engine) bool {
 		return g != nil && g.Defined && g.Kind == llvm.Function
 	}
 	s := p.program.Summary
+	for i := range s.Variables {
+		if g := &s.Variables[i]; !g.Defined && isBound(g.Name) { // delimits a section whose parts must be known together
+			return false
+		}
+	}
 	return len(s.IFuncs) == 0 && !slices.ContainsFunc(s.Ctors, func(i llvm.Init) bool { return !defined(i) }) &&
 		!slices.ContainsFunc(s.Dtors, func(i llvm.Init) bool { return !defined(i) })
 }

@@ -106,7 +106,9 @@ func (e *Engine) unname(s *symtab.Symbol) {
 		e.missing[s.Stub] = s
 	}
 	if s.Alias != nil && was != symtab.Deleted {
-		s.Alias.Aliases--
+		if s.Alias.Aliases--; s.Alias.Aliases == 0 && s.Alias.Refs() == 0 {
+			e.unneeded(s.Alias)
+		}
 	}
 	if s.Kind == symtab.Func {
 		e.setVersion(s, nil)
