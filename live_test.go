@@ -481,3 +481,36 @@ func TestCloseWithAliases(t *testing.T) {
 		}
 	}
 }
+
+// TestNamedConstantsStay replaces a table of operations while an object points to the old
+// one, as objects of C++ do to their vtables: it stays as it was for that object.
+func TestNamedConstantsStay(t *testing.T) {
+	t.Setenv("LIVEJIT_STRESS", "1")
+	e := newEngine(t)
+	text := func(v int) string {
+		return fmt.Sprintf(`
+			@table = internal constant [2 x i64] [i64 %d, i64 0]
+			@object = global ptr null
+			define void @make() { store ptr @table, ptr @object  ret void }
+			define i64 @use() { %%p = load ptr, ptr @object  %%r = load i64, ptr %%p  ret i64 %%r }`, v)
+	}
+	add(t, e, "m", text(1))
+	if _, err := e.Call(background, "make"); err != nil {
+		t.Fatal(err)
+	}
+	for v := range 5 {
+		replaceIR(t, e, "m", text(2+v))
+		if err := e.Quiesce(background); err != nil {
+			t.Fatal(err)
+		}
+		if got := call(t, e, "use"); got != 1 {
+			t.Fatalf("the object's table holds %d, want 1", got)
+		}
+	}
+	if _, err := e.Call(background, "make"); err != nil {
+		t.Fatal(err)
+	}
+	if got := call(t, e, "use"); got != 6 {
+		t.Errorf("a new object's table holds %d, want 6", got)
+	}
+}

@@ -158,7 +158,7 @@ func (e *Engine) unneeded(s *symtab.Symbol) {
 		e.dropUnused(s)
 		return
 	}
-	if s.State == symtab.Outdated && s.Constant && s.Aliases == 0 {
+	if s.State == symtab.Outdated && s.Constant && s.Private && s.Aliases == 0 {
 		e.dropConstant(s)
 		return
 	}
@@ -185,8 +185,9 @@ func (e *Engine) unneeded(s *symtab.Symbol) {
 	e.retireStub(s)
 }
 
-// dropConstant retires a constant that another one has taken the place of, when no version
-// refers to it any more.
+// dropConstant retires a private constant that another one has taken the place of, when no
+// version refers to it any more. One with a name, such as a vtable or a table of operations, stays: objects on the
+// heap may point to it.
 func (e *Engine) dropConstant(s *symtab.Symbol) {
 	if m := s.Owner.(*Module); !m.closed {
 		m.leave(s)

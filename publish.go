@@ -251,6 +251,7 @@ func (t *transaction) keepDefinitions() {
 		}
 		if d.global != nil {
 			s.Code, s.Init, s.Lines, s.Constant = d.global.Code, d.global.Init, d.global.Lines, d.global.Constant
+			s.Private = d.global.Linkage == llvm.Private
 			s.Origin = t.originOf(d)
 		} else {
 			s.Code, s.Init, s.Lines, s.Origin = symtab.Fingerprint{}, symtab.Fingerprint{}, 0, nil

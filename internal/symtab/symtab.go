@@ -102,6 +102,7 @@ type Symbol struct {
 	State        State
 	Local        bool // visible in its owner only
 	Constant     bool // data that nothing writes to
+	Private      bool // without a name that a programmer has given, such as a string literal
 	AddressTaken bool // its address was used otherwise than for a call, ever: someone may hold it
 	Orphan       bool // its owner is gone
 }
