@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"livejit/internal/codegen"
@@ -69,8 +70,7 @@ func (o *origin) settle(program *codegen.Program) {
 	rest := make(map[string]*llvm.Global)
 	for name, g := range o.globals {
 		if g.Defined && g.Kind != llvm.Function {
-			copied := *g
-			rest[name] = &copied
+			rest[strings.Clone(name)] = g.Clone()
 		}
 	}
 	o.globals = rest

@@ -601,6 +601,12 @@ func (e *Engine) signature(from *llvm.Signature) symtab.Type {
 	if known := e.signatures[key]; known != nil {
 		return known
 	}
+	s.text = strings.Clone(s.text) // of its summary, nothing else is to be kept
+	for _, list := range [...][]nativeType{s.params, s.results} {
+		for i := range list {
+			list[i].text = strings.Clone(list[i].text)
+		}
+	}
 	e.signatures[key] = s
 	return s
 }

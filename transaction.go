@@ -317,12 +317,14 @@ func (t *transaction) covered() bool {
 // close gives back what the transaction needed, and takes back everything it made if it was
 // not published.
 func (t *transaction) close() {
+	for _, p := range t.parts { // first these: releasing a large unit gives LLVM's freed memory back to the system
+		if p.program != nil && p.first == nil && !(t.published && p.lazy(t.engine)) {
+			p.program.Close()
+		}
+	}
 	for _, p := range t.parts {
 		if p.unit != nil {
 			p.unit.release()
-		}
-		if p.program != nil && p.first == nil && !(t.published && p.lazy(t.engine)) {
-			p.program.Close()
 		}
 	}
 }

@@ -1,5 +1,10 @@
 package llvm
 
+import (
+	"slices"
+	"strings"
+)
+
 // GlobalKind is what a global value is.
 type GlobalKind uint8
 
@@ -119,4 +124,19 @@ type Global struct {
 	// Aggregates lists the keys of Summary.Layouts that DebugType leads to through members, bases, elements and
 	// pointers; sorted, shared between variables: read only.
 	Aggregates []string
+}
+
+// Clone returns a copy that does not keep the memory of the summary it comes from, whose strings
+// are parts of one.
+func (g *Global) Clone() *Global {
+	c := *g
+	for _, s := range [...]*string{&c.Name, &c.Comdat, &c.Section, &c.Aliasee, &c.Type, &c.DebugType} {
+		*s = strings.Clone(*s)
+	}
+	c.Aggregates = slices.Clone(g.Aggregates)
+	for i := range c.Aggregates {
+		c.Aggregates[i] = strings.Clone(c.Aggregates[i])
+	}
+	c.Signature = nil
+	return &c
 }
