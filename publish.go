@@ -531,8 +531,8 @@ const (
 	lastWait  = waiting(5 * time.Millisecond)
 )
 
-// sleep waits, a little longer each time. If ctx ends it says who was in the way.
-func (w *waiting) sleep(ctx context.Context, why error) error {
+// sleep waits, a little longer each time, or until ctx ends.
+func (w *waiting) sleep(ctx context.Context) error {
 	timer := time.NewTimer(time.Duration(*w))
 	defer timer.Stop()
 	*w = min(2**w, lastWait)
@@ -540,10 +540,15 @@ func (w *waiting) sleep(ctx context.Context, why error) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
+		return ctx.Err()
 	}
+}
+
+// stillBusy says who was in the way when the context of a quiescent transaction ended.
+func stillBusy(why, ended error) error {
 	var busy *busyError
 	if errors.As(why, &busy) {
-		return &QuiescenceError{Function: busy.symbol, Thread: busy.thread, Reason: busy.reason, Err: ctx.Err()}
+		return &QuiescenceError{Function: busy.symbol, Thread: busy.thread, Reason: busy.reason, Err: ended}
 	}
-	return ctx.Err()
+	return ended
 }

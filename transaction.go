@@ -226,26 +226,31 @@ func each[T any](items []T, f func(T) error) error {
 // commit judges, compiles, links and publishes, until it has succeeded with what is
 // published at that moment.
 func (t *transaction) commit(ctx context.Context) error {
-	e := t.engine
+	var busy error // why a quiescent transaction is still waiting
 	for wait := firstWait; ; {
-		if err := t.judge(); err != nil {
-			return err
-		}
-		if err := t.compile(ctx); err != nil {
-			return err
+		err := t.judge()
+		if err == nil {
+			err = t.compile(ctx)
 		}
 		start := time.Now()
-		switch err := t.attempt(ctx); {
+		if err == nil {
+			err = t.attempt(ctx)
+		}
+		switch {
 		case err == nil:
 			t.stages.Link = time.Since(start)
 			return nil
 		case errors.Is(err, errOvertaken):
+			continue
 		case errors.Is(err, errBusy):
-			e.hook("busy")
-			if err := wait.sleep(ctx, err); err != nil {
-				return err
-			}
-		default:
+			busy = err
+			t.engine.hook("busy")
+			err = wait.sleep(ctx)
+		}
+		switch {
+		case err != nil && busy != nil && ctx.Err() != nil:
+			return stillBusy(busy, ctx.Err())
+		case err != nil:
 			return err
 		}
 	}
