@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"unsafe"
 
@@ -173,12 +174,19 @@ func TestReplaceComparator(t *testing.T) {
 			eachWay(t, func(t *testing.T, e *cEngine) {
 				next := e.source("m.c", edit(text, "before++", "after++"))
 				calls := 0
+				var mu sync.Mutex // guards failed
 				var failed error
 				err := e.Define("tick", func() {
 					if calls++; calls != 20 {
 						return
 					}
-					do := func() { _, failed = e.Replace(background, next) }
+					do := func() {
+						if _, err := e.Replace(background, next); err != nil {
+							mu.Lock()
+							failed = errors.Join(failed, err)
+							mu.Unlock()
+						}
+					}
 					if elsewhere {
 						fromMany(do)
 					} else {
