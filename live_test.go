@@ -514,3 +514,41 @@ func TestNamedConstantsStay(t *testing.T) {
 		t.Errorf("a new object's table holds %d, want 6", got)
 	}
 }
+
+// TestQuiescentOldVersions waits for an activation of a version that was replaced before.
+func TestQuiescentOldVersions(t *testing.T) {
+	e := newEngine(t)
+	entered, leave := make(chan bool), make(chan bool)
+	if err := e.Define("wait", func() { entered <- true; <-leave }); err != nil {
+		t.Fatal(err)
+	}
+	add(t, e, "m", "declare void @wait()\ndefine i64 @f() { call void @wait()  ret i64 1 }")
+	done := make(chan int64)
+	go func() { done <- call(t, e, "f") }()
+	<-entered
+	replaceIR(t, e, "m", "define i64 @f() { ret i64 2 }")
+	quiescent := func(ctx context.Context) error {
+		_, err := e.Update(ctx, func(u *livejit.Update) error {
+			u.Replace(livejit.IR("m", "define i64 @f() { ret i64 3 }"))
+			u.Quiescent()
+			return nil
+		})
+		return err
+	}
+	ctx, cancel := context.WithTimeout(background, 300*time.Millisecond)
+	defer cancel()
+	var busy *livejit.QuiescenceError
+	if err := quiescent(ctx); !errors.As(err, &busy) || busy.Function != "f@1" {
+		t.Errorf("while version 1 is running: %v", err)
+	}
+	leave <- true
+	if got := <-done; got != 1 {
+		t.Errorf("f() = %d, want 1", got)
+	}
+	if err := quiescent(background); err != nil {
+		t.Error(err)
+	}
+	if got := call(t, e, "f"); got != 3 {
+		t.Errorf("f() = %d, want 3", got)
+	}
+}

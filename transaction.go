@@ -274,6 +274,11 @@ func (t *transaction) attempt(ctx context.Context) error {
 	if !t.covered() {
 		return errOvertaken
 	}
+	if t.quiescent {
+		if err := t.lookQuiescent(); err != nil {
+			return err
+		}
+	}
 	if err := t.linkLocked(ctx); err != nil {
 		t.discardLink()
 		return err
