@@ -146,14 +146,14 @@ func trioText(i int, version int64) string {
 		  ret i64 %%u }`, i, v, v<<40)
 }
 
-// hammerTime returns how long to go on: 20 s, 2 s with -short, or what LIVEJIT_HAMMER says.
+// hammerTime returns how long to go on: 60 s, 2 s with -short, or what LIVEJIT_HAMMER says.
 func hammerTime(t *testing.T) time.Duration {
 	text := os.Getenv("LIVEJIT_HAMMER")
 	switch {
 	case text == "" && testing.Short():
 		return 2 * time.Second
 	case text == "":
-		return 20 * time.Second
+		return 60 * time.Second
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
