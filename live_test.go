@@ -267,16 +267,23 @@ func TestLazy(t *testing.T) {
 	}
 }
 
-func TestQuiescent(t *testing.T) {
-	e := newEngine(t)
-	entered, leave := make(chan bool), make(chan bool)
-	if err := e.Define("wait", func() { entered <- true; <-leave }); err != nil {
+// insideF adds f, with more, as module m, has a goroutine call it, and returns when that is
+// inside: f waits until it is sent something on leave, and done gets its result, 1.
+func insideF(t *testing.T, e *livejit.Engine, more string) (leave chan<- bool, done <-chan int64) {
+	t.Helper()
+	entered, left, result := make(chan bool), make(chan bool), make(chan int64)
+	if err := e.Define("wait", func() { entered <- true; <-left }); err != nil {
 		t.Fatal(err)
 	}
-	add(t, e, "m", "declare void @wait()\ndefine i64 @f() { call void @wait()  ret i64 1 }\ndefine i64 @g() { ret i64 1 }")
-	done := make(chan int64)
-	go func() { done <- call(t, e, "f") }()
+	add(t, e, "m", "declare void @wait()\ndefine i64 @f() { call void @wait()  ret i64 1 }\n"+more)
+	go func() { result <- call(t, e, "f") }()
 	<-entered
+	return left, result
+}
+
+func TestQuiescent(t *testing.T) {
+	e := newEngine(t)
+	leave, done := insideF(t, e, "define i64 @g() { ret i64 1 }")
 	quiescent := func(ctx context.Context, text string) error {
 		_, err := e.Update(ctx, func(u *livejit.Update) error {
 			u.Replace(livejit.IR("m", text))
@@ -322,14 +329,7 @@ func TestQuiescent(t *testing.T) {
 
 func TestWhyAlive(t *testing.T) {
 	e := newEngine(t)
-	entered, leave := make(chan bool), make(chan bool)
-	if err := e.Define("wait", func() { entered <- true; <-leave }); err != nil {
-		t.Fatal(err)
-	}
-	add(t, e, "m", "declare void @wait()\ndefine i64 @f() { call void @wait()  ret i64 1 }")
-	done := make(chan int64)
-	go func() { done <- call(t, e, "f") }()
-	<-entered
+	leave, done := insideF(t, e, "")
 	f := e.Function("f")
 	pin, err := f.Pin()
 	if err != nil {
@@ -518,14 +518,7 @@ func TestNamedConstantsStay(t *testing.T) {
 // TestQuiescentOldVersions waits for an activation of a version that was replaced before.
 func TestQuiescentOldVersions(t *testing.T) {
 	e := newEngine(t)
-	entered, leave := make(chan bool), make(chan bool)
-	if err := e.Define("wait", func() { entered <- true; <-leave }); err != nil {
-		t.Fatal(err)
-	}
-	add(t, e, "m", "declare void @wait()\ndefine i64 @f() { call void @wait()  ret i64 1 }")
-	done := make(chan int64)
-	go func() { done <- call(t, e, "f") }()
-	<-entered
+	leave, done := insideF(t, e, "")
 	replaceIR(t, e, "m", "define i64 @f() { ret i64 2 }")
 	quiescent := func(ctx context.Context) error {
 		_, err := e.Update(ctx, func(u *livejit.Update) error {

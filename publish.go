@@ -1,18 +1,12 @@
 package livejit
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"slices"
-	"strings"
-	"time"
 
 	"livejit/internal/jitlink"
-	"livejit/internal/linkgraph"
 	"livejit/internal/llvm"
 	"livejit/internal/symtab"
-	"livejit/internal/threads"
 )
 
 // publish makes what was linked reachable, in an order that never shows running code
@@ -119,98 +113,6 @@ func (t *transaction) migrate() error {
 		if err := d.migrate(old, now); err != nil {
 			return &RefusedError{Name: d.name, Reason: "migration: " + err.Error()}
 		}
-	}
-	return nil
-}
-
-// busyError says which thread keeps a quiescent transaction waiting.
-type busyError struct {
-	symbol string
-	thread int
-	reason string
-}
-
-var errBusy = errors.New("livejit: a function to be changed is being executed")
-
-func (e *busyError) Error() string { return errBusy.Error() }
-func (e *busyError) Unwrap() error { return errBusy }
-
-// storeQuiescent changes the slots while all threads are held that could be inside of the
-// functions, if none is.
-func (t *transaction) storeQuiescent(changed []redirection) error {
-	stores := make([]threads.Store, len(changed))
-	for i, r := range changed {
-		stores[i] = threads.Store{Address: r.symbol.Slot, Value: r.target}
-	}
-	ranges, names := t.codeOfChanged()
-	done, holders, err := threads.Stop(ranges, stores, scanLimit)
-	if err != nil || done {
-		return err
-	}
-	if err := busyWith(ranges, holders, names); err != nil {
-		return err
-	}
-	return errBusy
-}
-
-// lookQuiescent says whether a thread is inside of what is to be changed, so that nothing
-// has to be linked to find out. That none is does not last.
-func (t *transaction) lookQuiescent() error {
-	ranges, names := t.codeOfChanged()
-	holders, err := threads.Scan(ranges, scanLimit)
-	if err != nil {
-		return err
-	}
-	return busyWith(ranges, holders, names)
-}
-
-// codeOfChanged returns where the code lies of functions that are replaced, deleted or
-// invalidated, old versions that were not freed yet included, and whose it is.
-func (t *transaction) codeOfChanged() (ranges []threads.Range, names map[uint64]string) {
-	e := t.engine
-	names = make(map[uint64]string)
-	add := func(p *piece, name string) {
-		for _, s := range p.spans {
-			if s.Kind == CodeMemory && names[s.RX] == "" {
-				ranges = append(ranges, threads.Range{Lo: s.RX, Hi: s.RX + s.Size})
-				names[s.RX] = name
-			}
-		}
-	}
-	changed := make(map[*symtab.Symbol]bool)
-	for s := range t.changes.replaced {
-		changed[s] = true
-	}
-	for _, list := range [...][]*symtab.Symbol{t.changes.invalid, t.changes.removed} {
-		for _, s := range list {
-			changed[s] = true
-		}
-	}
-	for s := range changed {
-		if s.Kind == symtab.Func && s.Current != nil {
-			add(e.pieces[s.Current.ID], s.Name)
-		}
-	}
-	for _, p := range e.retired {
-		if p.Symbol != nil && changed[p.Symbol] {
-			add(p, p.versionName())
-		}
-	}
-	slices.SortFunc(ranges, func(a, b threads.Range) int { return cmp.Compare(a.Lo, b.Lo) })
-	return ranges, names
-}
-
-// busyWith returns the error that names the first thread found in a range, nil if none was.
-func busyWith(ranges []threads.Range, holders []threads.Holder, names map[uint64]string) error {
-	for i, h := range holders {
-		if !h.Held() {
-			continue
-		}
-		e := &busyError{thread: h.Thread, reason: h.Reason}
-		if i < len(ranges) {
-			e.symbol = names[ranges[i].Lo]
-		}
-		return e
 	}
 	return nil
 }
@@ -482,122 +384,4 @@ func (t *transaction) count(u *unit) {
 		t.stages.Read += c.Read + c.Graph
 	}
 	t.stages.Read += u.readTime
-}
-
-// initLists are the constructors and destructors of the units of a module.
-type initLists struct{ constructs, destructs []prioritized }
-
-// prioritized is a constructor or destructor.
-type prioritized struct {
-	address  uint64
-	priority int
-}
-
-func (l *initLists) add(u *unit) {
-	for i, address := range u.link.InitAddrs() {
-		l.constructs = append(l.constructs, prioritized{address, u.graph.Inits[i].Priority})
-	}
-	finis := u.link.FiniAddrs()
-	for i := len(finis) - 1; i >= 0; i-- { // array order: they run backwards
-		l.destructs = append(l.destructs, prioritized{finis[i], u.graph.Finis[i].Priority})
-	}
-}
-
-// addPending adds those of a lazy module: their stubs, whose first call compiles them.
-func (l *initLists) addPending(t *transaction, p *part) {
-	s := p.program.Summary
-	for _, c := range s.Ctors {
-		l.constructs = append(l.constructs, t.prioritize(p, c))
-	}
-	for _, d := range s.Dtors {
-		l.destructs = append(l.destructs, t.prioritize(p, d))
-	}
-}
-
-// addNew adds what has to run because of a replacement: constructors that are new, and the
-// functions by which clang initialises single variables of C++, if a variable that they refer to is new.
-func (l *initLists) addNew(t *transaction, u *unit) {
-	p := u.part
-	if p.program == nil || p.first != nil {
-		return
-	}
-	runs := false
-	for _, c := range p.program.Summary.Ctors {
-		if p.judged[c.Function].outcome == Added {
-			l.constructs = append(l.constructs, t.prioritize(p, c))
-			runs = true
-		}
-	}
-	if runs {
-		return // it calls those of the variables
-	}
-	for _, d := range t.link.order {
-		if d.unit != u || d.lost || !strings.HasPrefix(d.name, "__cxx_global_var_init") {
-			continue
-		}
-		for _, r := range t.versionOf(d).Refs() {
-			if r.Symbol.Kind == symtab.Data && p.judged[r.Symbol.Name].outcome == Added {
-				l.constructs = append(l.constructs, prioritized{d.symbol.Stub, linkgraph.DefaultPriority})
-				break
-			}
-		}
-	}
-}
-
-// prioritize returns the stub of a constructor or destructor with its priority.
-func (t *transaction) prioritize(p *part, i llvm.Init) prioritized {
-	priority := i.Priority
-	if priority == 65535 { // none was given
-		priority = linkgraph.DefaultPriority
-	}
-	return prioritized{t.meaning(p, i.Function).Stub, priority}
-}
-
-// keep gives the destructors to the module and returns the constructors, in one order each.
-func (l *initLists) keep(m *Module) (constructs []uint64) {
-	byPriority := func(a, b prioritized) int { return a.priority - b.priority }
-	slices.SortStableFunc(l.constructs, byPriority)
-	slices.SortStableFunc(l.destructs, byPriority)
-	for _, c := range l.constructs {
-		constructs = append(constructs, c.address)
-	}
-	if len(l.destructs) == 0 {
-		return constructs
-	}
-	list := make([]uintptr, 0, len(l.destructs))
-	for _, d := range slices.Backward(l.destructs) {
-		list = append(list, uintptr(d.address))
-	}
-	m.exit.dso.AddFini(list...)
-	return constructs
-}
-
-// waiting is how long a quiescent transaction waits before it looks again.
-type waiting time.Duration
-
-const (
-	firstWait = waiting(50 * time.Microsecond)
-	lastWait  = waiting(5 * time.Millisecond)
-)
-
-// sleep waits, a little longer each time, or until ctx ends.
-func (w *waiting) sleep(ctx context.Context) error {
-	timer := time.NewTimer(time.Duration(*w))
-	defer timer.Stop()
-	*w = min(2**w, lastWait)
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// stillBusy says who was in the way when the context of a quiescent transaction ended.
-func stillBusy(why, ended error) error {
-	var busy *busyError
-	if errors.As(why, &busy) {
-		return &QuiescenceError{Function: busy.symbol, Thread: busy.thread, Reason: busy.reason, Err: ended}
-	}
-	return ended
 }

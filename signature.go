@@ -6,6 +6,9 @@ import (
 	"runtime"
 	"strings"
 	"unsafe"
+
+	"livejit/internal/llvm"
+	"livejit/internal/symtab"
 )
 
 // class says in which registers a native value travels (x86-64 psABI 3.2.3, AAPCS64 6.8).
@@ -251,4 +254,87 @@ func pinned(p unsafe.Pointer, pins *runtime.Pinner) uint64 {
 		pins.Pin(p)
 	}
 	return uint64(uintptr(p))
+}
+
+// signature returns the engine's form of an IR function type: one pointer for all that are
+// equal. The engine is locked.
+func (e *Engine) signature(from *llvm.Signature) symtab.Type {
+	s := newSignature(from)
+	key := s.key()
+	if known := e.signatures[key]; known != nil {
+		return known
+	}
+	s.text = strings.Clone(s.text) // of its summary, nothing else is to be kept
+	for _, list := range [...][]nativeType{s.params, s.results} {
+		for i := range list {
+			list[i].text = strings.Clone(list[i].text)
+		}
+	}
+	e.signatures[key] = s
+	return s
+}
+
+// newSignature makes the engine's form of an IR function type.
+func newSignature(from *llvm.Signature) *signature {
+	s := &signature{variadic: from.Variadic, text: from.Text}
+	for i, p := range from.Params {
+		t := newNativeType(p)
+		if from.Attrs != nil && from.Attrs[i].Flags&(llvm.ByVal|llvm.InAlloca|llvm.Preallocated|llvm.Nest|llvm.SwiftSelf|llvm.SwiftError|llvm.SwiftAsync) != 0 {
+			t.class = classOther
+		}
+		s.params = append(s.params, t)
+	}
+	switch {
+	case from.Ret.Kind == llvm.Void:
+	case from.Ret.Kind == llvm.Struct && registersOnly(from.Ret.Elems):
+		for _, field := range from.Ret.Elems {
+			s.results = append(s.results, newNativeType(field))
+		}
+	default:
+		s.results = []nativeType{newNativeType(from.Ret)}
+	}
+	if from.CallingConv != 0 {
+		for i := range s.params {
+			s.params[i].class = classOther
+		}
+		for i := range s.results {
+			s.results[i].class = classOther
+		}
+	}
+	return s
+}
+
+// registersOnly says whether a struct result travels in rax, rdx, xmm0 and xmm1.
+func registersOnly(fields []llvm.Type) bool {
+	ints, floats := 0, 0
+	for _, f := range fields {
+		switch newNativeType(f).class {
+		case classInt:
+			ints++
+		case classFloat, classDouble:
+			floats++
+		default:
+			return false
+		}
+	}
+	return ints <= 2 && floats <= 2
+}
+
+func newNativeType(t llvm.Type) nativeType {
+	n := nativeType{text: t.Text}
+	switch t.Kind {
+	case llvm.Int:
+		n.bits = int(t.Bits)
+		switch n.bits {
+		case 1, 8, 16, 32, 64:
+			n.class = classInt
+		}
+	case llvm.Pointer:
+		n.class, n.bits, n.ptr = classInt, 64, true
+	case llvm.Float:
+		n.class = classFloat
+	case llvm.Double:
+		n.class = classDouble
+	}
+	return n
 }

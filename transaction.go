@@ -324,8 +324,8 @@ func (t *transaction) covered() bool {
 	return true
 }
 
-// close gives back what the transaction needed, and takes back everything it made if it was
-// not published.
+// close gives back what only the transaction needed. What an attempt to link made was taken
+// back when it failed.
 func (t *transaction) close() {
 	for _, p := range t.parts { // first these: releasing a large unit gives LLVM's freed memory back to the system
 		if p.program != nil && p.first == nil && !(t.published && p.lazy(t.engine)) {
