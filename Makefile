@@ -3,7 +3,7 @@ GO       ?= go
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test race bench lint fuzz
+.PHONY: help setup demo test race bench peers lint fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/    make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -19,6 +19,9 @@ test: setup ## vet and run all tests, also those that stop transactions at each 
 
 race: setup ## run the tests of concurrency under Go's race detector
 	$(GO) test -race -short . ./internal/epoch ./internal/symtab ./internal/threads ./internal/guard ./internal/codegen
+
+peers: setup ## print the table of livejit side by side with its peers
+	@$(GO) run ./bench -only peers
 
 bench: setup ## print load, call and memory figures of this machine
 	@$(GO) run ./bench

@@ -46,7 +46,7 @@ var rooms = map[string][]string{
 	"inspect":        {"", "stackmap"},
 	"internal/repl":  {"", "clang"},
 	"internal/watch": {"", "clang"},
-	"cmd/livejit":    {"", "clang", "inspect", "stackmap", "internal/repl", "internal/watch"},
+	"cmd/livejit":    {"", "clang", "inspect", "stackmap", "internal/repl", "internal/watch", "bench"},
 	"examples":       {"", "clang", "inspect", "stackmap", "internal/csources"},
 	"bench":          {"", "clang", "stackmap", "internal/llvm", "internal/codegen", "internal/csources"},
 }

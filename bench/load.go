@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"livejit"
-	"livejit/internal/csources"
 	"livejit/internal/llvm"
 )
 
@@ -21,13 +18,9 @@ import (
 // object, in turn.
 func loadSQLite(ctx context.Context, rounds int) error {
 	title("load SQLite's amalgamation at -O0 (bitcode to callable), medians of " + strconv.Itoa(rounds))
-	dir, err := csources.Dir(csources.SQLite)
+	bitcode, err := sqliteBitcode("-O0")
 	if err != nil {
 		return err
-	}
-	bitcode, err := exec.Command("clang-22", "-O0", "-fPIC", "-c", "-emit-llvm", "-I"+dir, "-o", "-", filepath.Join(dir, "sqlite3-binding.c")).Output()
-	if err != nil {
-		return fmt.Errorf("clang: %w", err)
 	}
 	var alone, loads []time.Duration
 	var stats livejit.ModuleStats

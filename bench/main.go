@@ -13,15 +13,31 @@ import (
 
 func main() {
 	functions := flag.Int("functions", 100000, "functions of the large module")
-	only := flag.String("only", "", "measure only this: load, large, calls, engines or live")
+	only := flag.String("only", "", "measure only this: peers, load, large, calls, engines or live")
 	replacements := flag.Int("replacements", 1000000, "replacements of functions that are being called")
-	rounds := flag.Int("rounds", 5, "times each load is measured; medians are printed")
+	rounds := flag.Int("rounds", 5, "times each load and each row is measured; medians are printed")
+	groupName := flag.String("group", "", "of the peers, only this group of rows: replace, link, calls, sqlite or start")
+	asJSON := flag.Bool("json", false, "print the comparison with the peers as JSON, and nothing else")
+	samples := flag.Int("samples", 1000, "replacements in each round of the comparison with the peers")
+	worker := flag.Bool("worker", false, "be livejit's side of one row (used by the program itself)")
 	flag.Parse()
 	ctx := context.Background()
+	if *worker {
+		if err := work(ctx, flag.Args()); err != nil {
+			fmt.Fprintf(os.Stderr, "%+v\n", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if *asJSON || *groupName != "" {
+		*only = "peers"
+	}
+	peers := options{rounds: *rounds, replacements: *samples, json: *asJSON}
 	for _, part := range []struct {
 		name string
 		run  func() error
 	}{
+		{"peers", func() error { return sideBySide(ctx, *groupName, peers) }},
 		{"load", func() error { return loadSQLite(ctx, *rounds) }},
 		{"large", func() error { return loadLarge(ctx, *functions) }},
 		{"calls", func() error { return calls(ctx) }},

@@ -15,7 +15,8 @@ Usage:
 
     livejit run [options] FILE... [-- ARG...]   load files and run main
     livejit split FILE -o DIR                   write one bitcode module for each function
-    livejit help [run|split]                    this text, or that of a command
+    livejit bench [options]                     measure replacing, memory and calls here
+    livejit help [run|split|bench]              this text, or that of a command
 
 Exit status is the program's; 2 for wrong usage, 1 when a file cannot be loaded.
 `
@@ -27,6 +28,7 @@ type command struct {
 }
 
 var commands = map[string]command{
+	"bench": {benchUsage, bench},
 	"run":   {runUsage, run},
 	"split": {splitUsage, split},
 }
