@@ -1,17 +1,20 @@
-// Package clang makes LLVM modules of C and C++ with the installed clang 22, for
+// Package clang makes LLVM modules of C and C++ with the front end of clang 22, for
 // livejit.Engine.Add.
 //
-// The compiler is run as a process. It only translates to bitcode; optimising and code
-// generation are the engine's, so that every function stays replaceable.
+// The front end runs in this process, as the library libclang-cpp, which is opened when the
+// first source is translated: a program that translates none does not need it and does not
+// pay for loading it. It only translates to bitcode; optimising and code generation are the
+// engine's, so that every function stays replaceable.
+//
+// Every translation has a compiler instance and an LLVM context of its own, so any number
+// may run at a time, from any goroutine. A fatal error of clang is returned as a
+// livejit.CompileError; what that translation held is lost, the next one starts afresh.
 package clang
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -29,11 +32,18 @@ type Options struct {
 	OptLevel int
 	// Flags are given to clang as they are: -I, -D, -std=, -g and the like.
 	Flags []string
+	// Buffers are files that are read from memory. They lie over those of the disk.
+	Buffers []Buffer
 	// Warnings, if set, is called with what clang printed when it succeeded.
 	Warnings func(text string)
-	// Command is the compiler. Default: the environment's LIVEJIT_CLANG, or clang-22.
-	Command string
+	// Depends, if set, is called with the files that were read, the source and every header,
+	// each once and as clang found it, also when the translation failed. Of a header that is
+	// not there nothing is said.
+	Depends func(files []string)
 }
+
+// Buffer is a file in memory. A relative path is taken from the working directory.
+type Buffer struct{ Path, Text string }
 
 // extensions of source files and the languages they hold, as clang takes them.
 var extensions = map[string]string{
@@ -52,75 +62,81 @@ func File(path string, o Options) livejit.Source {
 		if o.Lang == "" {
 			o.Lang = extensions[filepath.Ext(path)]
 		}
-		return o.translate(ctx, path, path, nil)
+		return o.translate(ctx, path)
 	})
 }
 
 // Source is a translation unit given as text. name stands in messages and debug
-// information.
+// information, and its folder is where quoted includes are looked for first.
 func Source(name, text string, o Options) livejit.Source {
 	return livejit.Generated(name, func(ctx context.Context) (livejit.Source, error) {
-		line := fmt.Sprintf("# 1 %s\n", strconv.Quote(name))
-		return o.translate(ctx, name, "-", strings.NewReader(line+text))
+		if o.Lang == "" {
+			o.Lang = "c"
+		}
+		o.Buffers = append(o.Buffers[:len(o.Buffers):len(o.Buffers)], Buffer{name, text})
+		return o.translate(ctx, name)
 	})
 }
 
-// translate runs clang on input, which is "-" for stdin.
-func (o Options) translate(ctx context.Context, name, input string, stdin *strings.Reader) (livejit.Source, error) {
-	lang := o.Lang
-	if lang == "" {
-		lang = "c"
+// translate runs the front end on the file called name.
+func (o Options) translate(ctx context.Context, name string) (livejit.Source, error) {
+	driver, err := library()
+	if err != nil {
+		return livejit.Source{}, fmt.Errorf("%s: %w", name, err)
 	}
-	args := []string{"-c", "-emit-llvm", "-fPIC", "-fno-color-diagnostics", "-O" + strconv.Itoa(o.OptLevel)}
+	if err := ctx.Err(); err != nil {
+		return livejit.Source{}, err
+	}
+	args := []string{driver, "-fPIC", "-fno-color-diagnostics", "-O" + strconv.Itoa(o.OptLevel)}
 	if o.OptLevel > 0 {
 		args = append(args, "-Xclang", "-disable-llvm-passes")
 	}
 	args = append(args, o.Flags...)
-	args = append(args, "-x", lang, "-o", "-", input)
-
-	cmd := exec.CommandContext(ctx, o.command(), args...)
-	var out, messages bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &messages
-	if stdin != nil {
-		cmd.Stdin = stdin
+	args = append(args, "-x", o.lang(), "--", name)
+	out := compile(args, o.Buffers)
+	if o.Depends != nil {
+		o.Depends(readFiles(out.files))
 	}
-	err := cmd.Run()
-	if ctx.Err() != nil {
-		return livejit.Source{}, ctx.Err()
+	if !out.ok {
+		return livejit.Source{}, failure(name, out)
 	}
-	if err != nil {
-		return livejit.Source{}, o.failure(name, err, messages.String())
+	if o.Warnings != nil && out.messages != "" {
+		o.Warnings(out.messages)
 	}
-	if o.Warnings != nil && messages.Len() > 0 {
-		o.Warnings(messages.String())
-	}
-	return livejit.Bitcode(name, out.Bytes()), nil
+	return livejit.Bitcode(name, out.bitcode), nil
 }
 
-func (o Options) command() string {
-	switch {
-	case o.Command != "":
-		return o.Command
-	case os.Getenv("LIVEJIT_CLANG") != "":
-		return os.Getenv("LIVEJIT_CLANG")
+func (o Options) lang() string {
+	if o.Lang == "" {
+		return "c"
 	}
-	return "clang-22"
+	return o.Lang
+}
+
+// readFiles takes the list of files apart and drops repetitions.
+func readFiles(list string) []string {
+	var files []string
+	seen := map[string]bool{}
+	for f := range strings.SplitSeq(list, "\x00") {
+		if f = filepath.Clean(f); f != "." && !seen[f] {
+			seen[f] = true
+			files = append(files, f)
+		}
+	}
+	return files
 }
 
 // failure makes a CompileError of what clang printed.
-func (o Options) failure(name string, err error, text string) error {
-	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("%s: %s is not installed (scripts/setup installs it): %w", name, o.command(), err)
-	}
-	diagnostics := parseDiagnostics(text)
+func failure(name string, out compiled) error {
+	diagnostics := parseDiagnostics(out.messages)
 	if len(diagnostics) == 0 {
-		message := strings.TrimSpace(text)
+		message := strings.TrimSpace(out.messages)
 		if message == "" {
-			message = err.Error()
+			message = "clang gave no reason"
 		}
 		diagnostics = []livejit.Diagnostic{{File: name, Severity: "error", Message: message}}
 	}
-	return &livejit.CompileError{Source: name, Stage: "clang", Diagnostics: diagnostics}
+	return &livejit.CompileError{Source: name, Stage: "clang", Fatal: out.fatal, Diagnostics: diagnostics}
 }
 
 // A located message (file:line:column: severity: text), one without a place

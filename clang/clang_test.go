@@ -3,9 +3,12 @@ package clang_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"livejit"
@@ -74,7 +77,6 @@ func TestErrors(t *testing.T) {
 		{"a missing header", context.Background(), clang.Source("x.c", "#include \"nowhere.h\"\n", clang.Options{}), "x.c:1:10: error: 'nowhere.h' file not found", 1},
 		{"an unknown flag", context.Background(), clang.Source("x.c", "", clang.Options{Flags: []string{"-fno-such-flag"}}), "error: unknown argument: '-fno-such-flag'", 0},
 		{"a missing file", context.Background(), clang.File("nowhere.c", clang.Options{}), "no such file", 0},
-		{"a missing compiler", context.Background(), clang.Source("x.c", "", clang.Options{Command: "no-such-clang"}), "no-such-clang is not installed", 0},
 		{"an ended context", ended, clang.Source("x.c", "", clang.Options{}), "context canceled", 0},
 	} {
 		_, err := e.Add(c.ctx, c.source)
@@ -92,5 +94,68 @@ func TestErrors(t *testing.T) {
 	}
 	if n := len(e.Modules()); n != 0 {
 		t.Errorf("%d modules after errors", n)
+	}
+}
+
+// TestBuffers: headers come from memory where they are there, and every file that was read is named.
+func TestBuffers(t *testing.T) {
+	dir := t.TempDir()
+	onDisk := filepath.Join(dir, "disk.h")
+	if err := os.WriteFile(onDisk, []byte("#define DISK 40\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	e, err := livejit.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var read []string
+	inMemory := filepath.Join(dir, "memory.h")
+	name := filepath.Join(dir, "x.c")
+	_, err = e.Add(context.Background(), clang.Source(name, "#include \"disk.h\"\n#include \"memory.h\"\nint f(void) { return DISK + MEMORY; }\n", clang.Options{
+		Buffers: []clang.Buffer{{Path: inMemory, Text: "#define MEMORY 2\n"}},
+		Depends: func(files []string) { read = files },
+	}))
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	if r, err := e.Call(context.Background(), "f"); r != int64(42) && r != int32(42) || err != nil {
+		t.Errorf("f() = %v, %v", r, err)
+	}
+	for _, f := range []string{name, onDisk, inMemory} {
+		if !slices.Contains(read, f) {
+			t.Errorf("%s is not in the list of what was read: %q", f, read)
+		}
+	}
+}
+
+// TestManyAtOnce translates from several goroutines, good sources and bad ones.
+func TestManyAtOnce(t *testing.T) {
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Go(func() {
+			for i := range 10 {
+				text := fmt.Sprintf("#include <stddef.h>\nsize_t f%d(void) { return %d; }\n", g, i)
+				if i%3 == 2 {
+					text += "syntax error"
+				}
+				name := fmt.Sprintf("g%d.c", g)
+				_, err := clang.Source(name, text, clang.Options{}).Generate(context.Background())
+				var failed *livejit.CompileError
+				if bad := i%3 == 2; bad != errors.As(err, &failed) || bad && failed.Diagnostics[0].File != name {
+					t.Errorf("%s, round %d: %v", name, i, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func BenchmarkTranslate(b *testing.B) {
+	source := clang.Source("b.c", "int f(int x) { return x + 1; }\n", clang.Options{})
+	for b.Loop() {
+		if _, err := source.Generate(context.Background()); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -314,4 +314,13 @@ lj_result lj_host_target(void) {
   return r;
 }
 
+int lj_llvm_land(void (*fn)(void *), void *arg, char *message, size_t size) {
+  lj::host();
+  std::string text;
+  if (lj::land(fn, arg, text)) return 1;
+  lj::counters.fatals++;
+  if (size) snprintf(message, size, "%s", text.c_str());
+  return 0;
+}
+
 } // extern "C"

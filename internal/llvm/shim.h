@@ -127,6 +127,9 @@ void lj_object_free(lj_obj *o);
 // The host's target, for messages and tests. bytes: triple NUL cpu NUL features.
 lj_result lj_host_target(void);
 
+// Runs fn so that a fatal error of LLVM on this thread ends it: returns 1, or 0 with the error's text in message.
+int lj_llvm_land(void (*fn)(void *), void *arg, char *message, size_t size);
+
 #ifdef __cplusplus
 }
 #endif

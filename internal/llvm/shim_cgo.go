@@ -226,3 +226,7 @@ func readStats() Stats {
 }
 
 func trim() { C.malloc_trim(0) }
+
+// Landing is the address of the C function lj_llvm_land (shim.h), with which another user of this
+// libLLVM in the process has its fatal errors returned.
+func Landing() unsafe.Pointer { return unsafe.Pointer(C.lj_llvm_land) }
