@@ -76,6 +76,9 @@ func (e *Engine) defineLocked(name string, fn reflect.Value) (err error) {
 
 // callbackBody is what a call of the callback runs: registers to Go values, fn, and back.
 func callbackBody(fn reflect.Value) func(*guard.Callback) {
+	if fast := fastCallback(fn.Interface()); fast != nil {
+		return fast
+	}
 	g := fn.Type()
 	ints, floats := 0, 0
 	stack := 0
