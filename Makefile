@@ -3,7 +3,7 @@ GO       ?= go
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test race bench peers lint fuzz
+.PHONY: help setup demo test race bench peers plot lint fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/    make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -22,6 +22,9 @@ race: setup ## run the tests of concurrency under Go's race detector
 
 peers: setup ## print the table of livejit side by side with its peers
 	@$(GO) run ./bench -only peers
+
+plot: setup ## measure and draw docs/performance.svg
+	@$(GO) run ./bench -plot docs/performance.svg
 
 bench: setup ## print load, call and memory figures of this machine
 	@$(GO) run ./bench

@@ -19,6 +19,7 @@ func main() {
 	groupName := flag.String("group", "", "of the peers, only this group of rows: replace, link, calls, sqlite or start")
 	asJSON := flag.Bool("json", false, "print the comparison with the peers as JSON, and nothing else")
 	samples := flag.Int("samples", 1000, "replacements in each round of the comparison with the peers")
+	picture := flag.String("plot", "", "write the plot of replacing and memory against the number of functions to this file, and nothing else")
 	worker := flag.Bool("worker", false, "be livejit's side of one row (used by the program itself)")
 	flag.Parse()
 	ctx := context.Background()
@@ -33,6 +34,13 @@ func main() {
 		*only = "peers"
 	}
 	peers := options{rounds: *rounds, replacements: *samples, json: *asJSON}
+	if *picture != "" {
+		if err := plot(ctx, *picture, peers); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %+v\n", err)
+			os.Exit(1)
+		}
+		return
+	}
 	for _, part := range []struct {
 		name string
 		run  func() error
