@@ -29,6 +29,12 @@ clang 22. ARGs are the program's. The exit status is the program's.
     --cflags "FLAGS"  flags for clang
     --entry NAME      function to call instead of main
     --lazy            compile each function at its first call
+    --watch           follow the files and the headers they include; apply each change to the
+                      running program and say what became of each function. On a terminal
+                      the key r restarts and q quits
+    --restart-on-refusal   with --watch: restart when a change cannot be applied
+    --build CMD       with --watch: CMD makes the FILEs, and runs again when something else in
+                      the working directory changes (not hidden files, objects, target/, build/)
     --stats           print one JSON object about what was loaded to standard error at exit
 `
 
@@ -41,8 +47,12 @@ type runOptions struct {
 	entry    string
 	stats    bool
 	lazy     bool
-	files    []string
-	args     []string
+	watch    bool
+	build    string
+	// restartOnRefusal restarts a watched program when a change was refused.
+	restartOnRefusal bool
+	files            []string
+	args             []string
 }
 
 // parseRun reads the command line. Options and files may be mixed; all after -- is the
@@ -94,6 +104,12 @@ func parseRun(args []string) (*runOptions, error) {
 			o.stats = true
 		case "--lazy":
 			o.lazy = true
+		case "--watch":
+			o.watch = true
+		case "--restart-on-refusal":
+			o.restartOnRefusal = true
+		case "--build":
+			o.build, err = take()
 		default:
 			return nil, wrong("unknown option %s", arg)
 		}
@@ -103,6 +119,9 @@ func parseRun(args []string) (*runOptions, error) {
 	}
 	if len(o.files) == 0 {
 		return nil, wrong("no FILE given")
+	}
+	if !o.watch && (o.build != "" || o.restartOnRefusal) {
+		return nil, wrong("--build and --restart-on-refusal need --watch")
 	}
 	return o, nil
 }
@@ -182,6 +201,9 @@ func run(args []string) (int, error) {
 		return 1, err
 	}
 	ctx := context.Background()
+	if o.watch {
+		return runWatched(ctx, o, eng)
+	}
 	m, err := eng.Add(ctx, o.sources()...)
 	if err != nil {
 		return 1, errors.Join(err, eng.Close())
@@ -215,11 +237,15 @@ func (o *runOptions) sources() []livejit.Source {
 }
 
 // printStats prints the object of --stats.
-func printStats(eng *livejit.Engine, m *livejit.Module) {
+func printStats(eng *livejit.Engine, modules ...*livejit.Module) {
 	out := struct {
-		Engine livejit.Stats       `json:"engine"`
-		Module livejit.ModuleStats `json:"module"`
-	}{eng.Stats(), m.Stats()}
+		Engine livejit.Stats        `json:"engine"`
+		Module *livejit.ModuleStats `json:"module,omitempty"` // where the program is one
+	}{Engine: eng.Stats()}
+	if len(modules) == 1 {
+		stats := modules[0].Stats()
+		out.Module = &stats
+	}
 	text, err := json.Marshal(out)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "livejit: statistics: %v\n", err)
