@@ -177,3 +177,22 @@ func TestBuild(t *testing.T) {
 	p.said.take(t, "applied f@3")
 	p.returns(4)
 }
+
+// TestChangeOfTwoFiles: a change that is refused because another file does not fit it is applied
+// together with the change of that file.
+func TestChangeOfTwoFiles(t *testing.T) {
+	dir := t.TempDir()
+	p := &watched{t: t, dir: dir}
+	p.put("a.c", "int g(int x) { return x; }\n")
+	p.put("b.c", "int g(int); int f(void) { return g(4); }\n")
+	p = start(t, dir, "", "a.c", "b.c")
+	p.said.take(t, "loaded\n")
+	p.put("a.c", "long g(long x, long y) { return x + y; }\n")
+	p.said.take(t, "refused: g")
+	p.said.take(t, "the program runs on")
+	p.returns(4)
+	p.put("b.c", "long g(long, long); int f(void) { return g(4, 5); }\n")
+	p.said.take(t, "applied f@2")
+	p.said.take(t, "a.c, ")
+	p.returns(9)
+}

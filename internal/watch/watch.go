@@ -153,13 +153,19 @@ func (w *Watcher) concerns(event fsnotify.Event) bool {
 
 // refresh makes what changed again and applies it.
 func (w *Watcher) refresh(ctx context.Context) {
+	news := !w.loaded
+	for _, u := range w.units {
+		if u.changed() {
+			u.dirty, news = true, true
+		}
+	}
+	if !news {
+		return
+	}
 	var changed []*unit
 	complete := true
 	start := time.Now()
 	for _, u := range w.units {
-		if u.changed() {
-			u.dirty = true
-		}
 		if !u.dirty {
 			continue
 		}
@@ -183,9 +189,9 @@ func (w *Watcher) refresh(ctx context.Context) {
 	w.report(changed, result, err, front)
 	if err == nil {
 		w.loaded = true
-	}
-	for _, u := range changed {
-		u.dirty = false // a refused change is not tried again before the next one
+		for _, u := range changed {
+			u.dirty = false // what was refused goes with the next change, which may make it right
+		}
 	}
 	var refused *livejit.RefusedError
 	var inUse *livejit.InUseError
