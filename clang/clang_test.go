@@ -151,6 +151,21 @@ func TestManyAtOnce(t *testing.T) {
 	all.Wait()
 }
 
+// TestFatal: clang gives up as a whole, and the next translation knows nothing of it.
+func TestFatal(t *testing.T) {
+	ctx := context.Background()
+	for range 3 {
+		_, err := clang.Source("f.c", "#pragma clang __debug llvm_fatal_error\n", clang.Options{}).Generate(ctx)
+		var failed *livejit.CompileError
+		if !errors.As(err, &failed) || !failed.Fatal || failed.Source != "f.c" {
+			t.Fatalf("a fatal error gave %#v", err)
+		}
+		if _, err := clang.Source("g.c", "int g;\n", clang.Options{}).Generate(ctx); err != nil {
+			t.Fatalf("after a fatal error: %v", err)
+		}
+	}
+}
+
 func BenchmarkTranslate(b *testing.B) {
 	source := clang.Source("b.c", "int f(int x) { return x + 1; }\n", clang.Options{})
 	for b.Loop() {
