@@ -131,11 +131,11 @@ func (b *bed) worker(figure string, args ...string) side {
 	return side{"livejit", b.figureOf(figure, b.self, append([]string{"-worker"}, args...)...)}
 }
 
-// wall is a side that tells how long a program runs, in ms, the least of its runs.
-func wall(name, program string, args ...string) side {
+// wall is a side that tells how long a program runs, in ms, the least of some runs.
+func wall(name string, runs int, program string, args ...string) side {
 	return side{name, func(ctx context.Context) (float64, error) {
 		least := time.Duration(1 << 62)
-		for range 5 {
+		for range runs {
 			start := time.Now()
 			if _, err := output(ctx, program, args...); err != nil {
 				return 0, err
