@@ -385,6 +385,8 @@ func (t *transaction) judgeVariable(p *part, g *llvm.Global) judgement {
 	case yields(p, g, old):
 		j.reason = "it yields to the definition of " + t.engine.definer(old)
 		return j
+	case was != nil && was.Constant && g.Constant && dispatches(g.Name) && t.migrations[g.Name] == nil:
+		refusal = "the virtual functions of its class changed, and objects made before are called through the old table"
 	case was != nil && was.Constant && g.Constant:
 		j.outcome, j.succeeds, j.reason = Replaced, true, "a constant; what is bound to the old one stays so"
 		return j
@@ -410,6 +412,12 @@ func (t *transaction) judgeVariable(p *part, g *llvm.Global) judgement {
 		j.reason = "its initialiser changed; it keeps its value"
 	}
 	return j
+}
+
+// dispatches says whether a constant is a table of virtual functions: a vtable, a construction vtable or a table of these (Itanium C++ ABI 5.1.4.1).
+// Replacing a virtual function leaves its table as it is; a table changes when its class gets, loses or reorders some.
+func dispatches(name string) bool {
+	return strings.HasPrefix(name, "_ZTV") || strings.HasPrefix(name, "_ZTC") || strings.HasPrefix(name, "_ZTT")
 }
 
 func grew(old, new uint64) string {

@@ -56,10 +56,11 @@ var pureGo = []string{"internal/elfobj", "internal/ehframe", "internal/linkgraph
 
 // outside says which packages may import from which other module, so that a dependency has one place where it is used.
 var outside = map[string][]string{
-	"golang.org/x/sys":              {"internal/vmem", "internal/guard", "internal/hostsym", "internal/jitdebug", "internal/watch", "cmd/livejit"},
-	"github.com/fsnotify/fsnotify":  {"internal/watch"},
-	"golang.org/x/arch":             {"internal/jitlink", "", "inspect"},
-	"github.com/klauspost/compress": {"internal/elfobj"},
+	"golang.org/x/sys":                   {"internal/vmem", "internal/guard", "internal/hostsym", "internal/jitdebug", "internal/watch", "cmd/livejit"},
+	"github.com/fsnotify/fsnotify":       {"internal/watch"},
+	"golang.org/x/arch":                  {"internal/jitlink", "", "inspect"},
+	"github.com/klauspost/compress":      {"internal/elfobj"},
+	"github.com/ianlancetaylor/demangle": {""},
 }
 
 // goPackage is what `go list` says of a package.

@@ -83,7 +83,8 @@ func (u *Update) Quiescent() { u.quiescent = true }
 
 // Migrate gives the transaction a way to change the size or type of a variable, which is
 // refused otherwise. Everything that refers to the variable must be replaced in the same
-// transaction.
+// transaction. For a table of virtual functions (_ZTV...) f is not called:
+// naming it says that no object of the class lives, so that the table may change.
 func (u *Update) Migrate(variable string, f Migration) {
 	if u.migrations == nil {
 		u.migrations = make(map[string]Migration)
@@ -127,9 +128,9 @@ type Verdict struct {
 }
 
 // String returns the verdict in one line: "replaced f@3", "refused state: it grew from 24 to
-// 32 bytes".
+// 32 bytes". C++ names are as in the source.
 func (v Verdict) String() string {
-	s := v.Outcome.String() + " " + v.Function
+	s := v.Outcome.String() + " " + Demangle(v.Function)
 	if v.Version > 0 && !v.Variable {
 		s += fmt.Sprintf("@%d", v.Version)
 	}

@@ -28,7 +28,7 @@ func (w *Watcher) report(units []*unit, result *livejit.Result, err error, front
 			w.say("refused: %s, restart needed", because(v))
 		case err != nil: // nothing of this transaction was done
 		case v.Outcome == livejit.Replaced:
-			w.say("applied %s@%d (%s)%s", v.Function, v.Version, short(swap), reason(v))
+			w.say("applied %s@%d (%s)%s", livejit.Demangle(v.Function), v.Version, short(swap), reason(v))
 			replaced = append(replaced, v)
 		default:
 			w.say("%s", v)
@@ -73,7 +73,7 @@ func (w *Watcher) reached(replaced []livejit.Verdict) {
 		}
 		for _, root := range f.WhyAlive() {
 			if root.Kind == livejit.RootThread && root.Address != 0 {
-				w.say("not yet reached: %s is running its old version until it returns", v.Function)
+				w.say("not yet reached: %s is running its old version until it returns", livejit.Demangle(v.Function))
 				break
 			}
 		}
@@ -94,9 +94,9 @@ func (w *Watcher) function(v livejit.Verdict) *livejit.Function {
 
 func because(v livejit.Verdict) string {
 	if v.Reason == "" {
-		return v.Function
+		return livejit.Demangle(v.Function)
 	}
-	return v.Function + ": " + v.Reason
+	return livejit.Demangle(v.Function) + ": " + v.Reason
 }
 
 func reason(v livejit.Verdict) string {
