@@ -385,6 +385,9 @@ func (t *transaction) judgeVariable(p *part, g *llvm.Global) judgement {
 	case yields(p, g, old):
 		j.reason = "it yields to the definition of " + t.engine.definer(old)
 		return j
+	case was != nil && was.Constant && g.Constant && was.Init == g.Init && dispatches(g.Name):
+		j.outcome = Unchanged // callers see the functions in it with other attributes
+		return j
 	case was != nil && was.Constant && g.Constant && dispatches(g.Name) && t.migrations[g.Name] == nil:
 		refusal = "the virtual functions of its class changed, and objects made before are called through the old table"
 	case was != nil && was.Constant && g.Constant:

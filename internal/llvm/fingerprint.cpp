@@ -79,12 +79,11 @@ Hash Fingerprints::code(const GlobalValue &v) {
   return b.hash128();
 }
 
+// Unlike code, it does not hold what only code that calls a function looks at, such as the function's attributes.
 Hash Fingerprints::init(const GlobalVariable &v) {
   Bytes b;
-  Node &n = node(v);
-  b.hash(n.body);
-  for (const Edge &e : n.edges)
-    if (!e.named) b.hash(content(*e.to, Shallow));
+  b.hash(type(v.getValueType()));
+  b.hash(v.hasInitializer() ? datum(v.getInitializer()) : Hash{});
   return b.hash128();
 }
 

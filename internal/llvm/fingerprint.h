@@ -123,7 +123,7 @@ private:
   llvm::SmallVector<llvm::StringRef, 64> metadataKinds; // names by number
   llvm::SmallVector<llvm::StringRef, 8> syncScopes;
 
-  KnownOf<Hash> types, attributes, visible;
+  KnownOf<Hash> types, attributes, visible, data;
   llvm::DenseMap<llvm::AttributeSet, Hash> attributeSets;
   KnownOf<Known> constants;
   llvm::DenseMap<const llvm::GlobalValue *, Hash> references;
@@ -163,6 +163,7 @@ private:
   void constantHead(Bytes &b, const llvm::Constant *c);
   Known constant(const llvm::Constant *c);
   Known makeConstant(const llvm::Constant *c);
+  Hash datum(const llvm::Constant *c);
   void writeConstant(const llvm::Constant *c);
   Known tuple(const llvm::MDTuple *t);
   void writeMetadata(const llvm::Metadata *md);

@@ -184,6 +184,23 @@ Fingerprints::Known Fingerprints::makeConstant(const Constant *c) {
   return k;
 }
 
+// What a constant is as data: functions and named variables in it by name and type.
+Hash Fingerprints::datum(const Constant *c) {
+  return data.get(c, [&] {
+    Bytes b;
+    if (auto *g = dyn_cast<GlobalValue>(c)) {
+      if (isContent(*g)) return content(*cast<GlobalObject>(g), Shallow);
+      b.str(g->getName());
+      b.hash(type(g->getValueType()));
+      return b.hash128();
+    }
+    constantHead(b, c);
+    if (!isa<BlockAddress>(c))
+      for (const Use &u : c->operands()) b.hash(datum(cast<Constant>(u)));
+    return b.hash128();
+  });
+}
+
 // --- metadata ---
 
 // A tuple that by its content is the same everywhere: uniqued, and all it leads to as well, without circles and

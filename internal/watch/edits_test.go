@@ -90,6 +90,8 @@ var edits = []edit{
 		after: "struct c { virtual int n(); virtual int m(); }; int c::n() { return 7; } int c::m() { return 2; } c v; extern \"C\" int f() { c *volatile p = &v; return p->n(); }", returns: [2]int32{1, 1}, want: []string{"refused: vtable for c: the virtual functions of its class changed"}, never: []string{"applied"}},
 	{name: "new member of a class", ext: ".cpp", before: "struct c { int a = 1; int m() { return a; } } v; extern \"C\" int f() { return v.m(); }",
 		after: "struct c { int a = 1, b = 2; int m() { return a + b; } } v; extern \"C\" int f() { return v.m(); }", returns: [2]int32{1, 1}, want: []string{"refused: v"}, never: []string{"applied"}},
+	{name: "new member of a class with virtual functions", ext: ".cpp", before: "struct c { int a; virtual int m(); }; int c::m() { return 1; } extern \"C\" int f() { c v; c *volatile p = &v; return p->m(); }",
+		after: "struct c { int a, b; virtual int m(); }; int c::m() { return 2; } extern \"C\" int f() { c v; c *volatile p = &v; return p->m(); }", returns: [2]int32{1, 2}, want: []string{"applied c::m()@2"}, never: []string{"refused"}},
 	{name: "grown struct behind pointers", before: "#include <stdlib.h>\nstruct s { int a; }; static struct s *p; int f(void) { if (!p) p = calloc(1, sizeof *p); return ++p->a; }",
 		after: "#include <stdlib.h>\nstruct s { int b, a; }; static struct s *p; int f(void) { if (!p) p = calloc(1, sizeof *p); return ++p->a; }", returns: [2]int32{1, 2}, want: []string{"refused"}, never: []string{"applied"}},
 	{name: "new constructor function", before: "int n; int f(void) { return n; }", after: "int n; __attribute__((constructor)) static void start(void) { n = 5; } int f(void) { return n; }", returns: [2]int32{0, 5}, want: []string{"added start"}},
