@@ -38,7 +38,7 @@ func (e *Engine) readPart(ctx context.Context, p *part) error {
 		p.defines = definitionsOf(p.object)
 		return nil
 	}
-	p.program, err = e.openProgram(ctx, s)
+	p.program, err = e.openProgram(ctx, s, !p.replaces() && !e.config.lazy)
 	if err != nil {
 		return err
 	}
@@ -50,9 +50,9 @@ func (e *Engine) readPart(ctx context.Context, p *part) error {
 	return nil
 }
 
-// openProgram parses and prepares IR.
-func (e *Engine) openProgram(ctx context.Context, s Source) (*codegen.Program, error) {
-	in := codegen.Input{Name: s.name, Data: s.data, Ref: s.ref}
+// openProgram parses and prepares IR, of which everything is compiled next if whole.
+func (e *Engine) openProgram(ctx context.Context, s Source, whole bool) (*codegen.Program, error) {
+	in := codegen.Input{Name: s.name, Data: s.data, Ref: s.ref, Whole: whole}
 	switch s.kind {
 	case irText:
 		in.Form = codegen.Text
@@ -86,13 +86,10 @@ func readObject(s Source) (*linkgraph.Graph, error) {
 // makeUnit compiles what was judged to need it of a part.
 func (t *transaction) makeUnit(ctx context.Context, p *part) (err error) {
 	e := t.engine
-	if p.unit != nil {
-		p.unit.release()
-		p.unit = nil
-	}
+	p.release()
 	if p.spent {
 		p.program.Close()
-		if p.program, err = e.openProgram(ctx, p.source); err != nil {
+		if p.program, err = e.openProgram(ctx, p.source, !p.replaces()); err != nil {
 			return err
 		}
 		p.spent = false
@@ -138,10 +135,14 @@ func (t *transaction) makeUnit(ctx context.Context, p *part) (err error) {
 	if err != nil {
 		return compileError(p.source.name, err)
 	}
+	p.unit = u
 	if u.compiled != nil {
 		u.graph = u.compiled.Graph
+		for _, c := range u.compiled.Rest {
+			p.rest = append(p.rest, &unit{name: u.name, part: p, module: p.module, origin: p.origin, globals: p.globals, compiled: c, graph: c.Graph})
+		}
+		u.compiled.Rest = nil
 	}
-	p.unit = u
 	return nil
 }
 

@@ -64,8 +64,11 @@ func (t *transaction) linkLocked(ctx context.Context) error {
 		if p.archive != nil {
 			l.archives = append(l.archives, p.archive)
 		} else {
-			p.unit.module = p.module
-			l.units = append(l.units, p.unit)
+			first := len(l.units)
+			l.units = append(append(l.units, p.unit), p.rest...)
+			for _, u := range l.units[first:] {
+				u.module = p.module
+			}
 		}
 	}
 	for _, pass := range []func(context.Context) error{
@@ -277,9 +280,6 @@ func (t *transaction) discardLink() {
 	}
 	t.link = linking{}
 	for _, p := range t.parts {
-		if p.unit != nil {
-			p.unit.release()
-			p.unit = nil
-		}
+		p.release()
 	}
 }

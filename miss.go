@@ -85,9 +85,7 @@ func (e *Engine) materialise(s *symtab.Symbol) error {
 		return t.commit(context.Background())
 	})
 	for _, p := range t.parts {
-		if p.unit != nil {
-			p.unit.release()
-		}
+		p.release()
 	}
 	if errors.Is(err, errSettled) {
 		return nil // the stub is looked at again

@@ -36,7 +36,7 @@ func (o *origin) use(ctx context.Context, f func(*part) error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.program == nil {
-		program, err := o.engine.openProgram(ctx, o.kept)
+		program, err := o.engine.openProgram(ctx, o.kept, false)
 		if err != nil {
 			return err
 		}

@@ -449,7 +449,7 @@ func (e *Engine) memberUnit(ctx context.Context, m *Module, s Source) (*unit, er
 		u.graph = g
 		return u, err
 	}
-	program, err := e.openProgram(ctx, s)
+	program, err := e.openProgram(ctx, s, false)
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,7 @@ type part struct {
 	judged   map[string]judgement    // replaceStep, IR: by name in the source
 	readTime time.Duration
 	unit     *unit
+	rest     []*unit         // if several workers have compiled it: unit has the data, and these more functions
 	covers   map[string]bool // what unit was compiled for; nil: everything
 	first    *symtab.Symbol  // the function whose first call this is, which is all that is wanted
 	spent    bool            // program was compiled as a whole
@@ -333,10 +334,19 @@ func (t *transaction) close() {
 		}
 	}
 	for _, p := range t.parts {
-		if p.unit != nil {
-			p.unit.release()
-		}
+		p.release()
 	}
+}
+
+// release gives up what was compiled of the part.
+func (p *part) release() {
+	if p.unit != nil {
+		p.unit.release()
+	}
+	for _, u := range p.rest {
+		u.release()
+	}
+	p.unit, p.rest = nil, nil
 }
 
 func (u *unit) release() {

@@ -61,20 +61,8 @@ func BenchmarkOpenPart(b *testing.B) {
 // BenchmarkSQLite opens all of SQLite, and compiles one function after another of it.
 func BenchmarkSQLite(b *testing.B) {
 	ctx := context.Background()
-	dir, err := csources.Dir(csources.SQLite)
-	if err != nil {
-		b.Skip(err)
-	}
 	for _, flags := range [][]string{{"-O0"}, {"-O0", "-g"}} {
-		file := filepath.Join(b.TempDir(), "sqlite.bc")
-		args := append([]string{"-w", "-emit-llvm", "-c", "-fPIC", filepath.Join(dir, "sqlite3-binding.c"), "-o", file}, flags...)
-		if out, err := exec.Command("clang-22", args...).CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, out)
-		}
-		bitcode, err := os.ReadFile(file)
-		if err != nil {
-			b.Fatal(err)
-		}
+		bitcode := sqliteBitcode(b, flags...)
 		c, err := NewLLVM(Options{Workers: 1})
 		if err != nil {
 			b.Fatal(err)
@@ -114,4 +102,46 @@ func BenchmarkSQLite(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkCompileSQLite compiles all of SQLite by one worker, and by two that share it.
+func BenchmarkCompileSQLite(b *testing.B) {
+	bitcode := sqliteBitcode(b, "-O0")
+	for _, level := range []int{0, 2} {
+		for _, workers := range []int{1, 2} {
+			b.Run(fmt.Sprintf("O%d/workers=%d", level, workers), func(b *testing.B) {
+				c, err := NewLLVM(Options{OptLevel: level, Workers: workers})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer c.Close()
+				for b.Loop() {
+					out, err := c.Compile(context.Background(), Input{Name: "sqlite", Form: Bitcode, Data: bitcode})
+					if err != nil {
+						b.Fatal(err)
+					}
+					out.Release()
+				}
+			})
+		}
+	}
+}
+
+// sqliteBitcode is SQLite as clang compiles it with these flags.
+func sqliteBitcode(tb testing.TB, flags ...string) []byte {
+	tb.Helper()
+	dir, err := csources.Dir(csources.SQLite)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	file := filepath.Join(tb.TempDir(), "sqlite.bc")
+	args := append([]string{"-w", "-emit-llvm", "-c", "-fPIC", filepath.Join(dir, "sqlite3-binding.c"), "-o", file}, flags...)
+	if out, err := exec.Command("clang-22", args...).CombinedOutput(); err != nil {
+		tb.Fatalf("%v\n%s", err, out)
+	}
+	bitcode, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return bitcode
 }

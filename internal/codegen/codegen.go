@@ -44,6 +44,8 @@ type Input struct {
 	Data []byte
 	Ref  unsafe.Pointer // Foreign only; used only while the module is opened
 	Keep bool           // fill Kept, whatever the form
+	// Whole says that everything will be compiled: idle workers then read a large module as well, and each compiles a share.
+	Whole bool
 }
 
 // Times says where the time of a compile went.
@@ -63,12 +65,18 @@ type Compiled struct {
 	// Functions names the functions with bodies in a part: those asked for, then those that label addresses tie to
 	// them. nil for a whole module.
 	Functions []string
+	// Rest has the other shares of a whole module that several workers have compiled, with Graph and Times set. This one
+	// has the data and the constructor lists.
+	Rest []*Compiled
 
 	object *llvm.Object
 }
 
-// Release gives back the object that the graph's blocks alias.
+// Release gives back the object that the graph's blocks alias, and those of Rest.
 func (c *Compiled) Release() {
+	for _, r := range c.Rest {
+		r.Release()
+	}
 	if c.object == nil {
 		return
 	}

@@ -38,6 +38,7 @@ type Program struct {
 	// What follows belongs to whoever has put an element into busy.
 	context *pooled[*llvm.Context]
 	module  *llvm.Module // nil when closed
+	shares  *shares      // nil: one worker compiles everything
 	spent   bool
 	failed  error // the last error of LLVM
 }
@@ -47,30 +48,30 @@ func (c *LLVM) Open(ctx context.Context, in Input) (*Program, error) {
 	if err := c.enter(ctx); err != nil {
 		return nil, err
 	}
-	defer c.leave()
-	return c.open(ctx, in)
+	shares := c.openShares(ctx, in)
+	p, err := c.open(ctx, in)
+	c.leave()
+	if err != nil {
+		shares.close()
+		return nil, err
+	}
+	if p.shareable() {
+		p.shares = shares
+	} else {
+		shares.close()
+	}
+	return p, nil
 }
 
 // Compile implements Compiler.
 func (c *LLVM) Compile(ctx context.Context, in Input) (*Compiled, error) {
-	if err := c.enter(ctx); err != nil {
-		return nil, err
-	}
-	out, err := c.compileInPlace(ctx, in)
-	c.leave()
-	if err != nil {
-		return nil, err
-	}
-	return out.finish(in.Name)
-}
-
-func (c *LLVM) compileInPlace(ctx context.Context, in Input) (*Compiled, error) {
-	p, err := c.open(ctx, in)
+	in.Whole = true
+	p, err := c.Open(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
-	return p.compileWhole(ctx)
+	return p.Compile(ctx)
 }
 
 // open does the work of Open, in a place that the caller has.
@@ -158,6 +159,9 @@ func (p *Program) unlock() { <-p.busy }
 
 // Compile compiles everything. The program is spent afterwards, whatever the result: it can only be closed.
 func (p *Program) Compile(ctx context.Context) (*Compiled, error) {
+	if p.shares != nil {
+		return p.compileShares(ctx)
+	}
 	out, err := p.work(ctx, p.compileWhole)
 	if err != nil {
 		return nil, err
@@ -313,4 +317,5 @@ func (p *Program) Close() {
 	}
 	p.compiler.putContext(p.context, p.failed)
 	p.context = nil
+	p.shares.close()
 }

@@ -1,6 +1,7 @@
 package llvm
 
 import (
+	"fmt"
 	"iter"
 	"strings"
 	"unsafe"
@@ -150,6 +151,20 @@ func (m *Module) CutSet(functions, variables []string) (*Module, error) {
 	cut := m.ctx.adoptHandle(h, m.name)
 	cut.Functions = splitNames(names)
 	return cut, nil
+}
+
+// KeepShare drops from a prepared module all functions that belong to other shares than the given one, in place. Modules
+// read from the same input agree on who has what, so that each function is in exactly one share, of about the same
+// number of instructions. Share 0 has everything else: variables, aliases, constructor lists, and functions that are
+// tied by label addresses, COMDATs or aliases. What is dropped is declared, as in a module that CutSet makes. A module with module-level
+// assembly or ifuncs cannot be shared: what refers to what is not known there.
+func (m *Module) KeepShare(share, shares int) error {
+	if share < 0 || share >= shares {
+		panic(fmt.Sprintf("BUG: llvm: share %d of %d", share, shares))
+	}
+	m.enter()
+	defer m.ctx.owner.leave()
+	return moduleShare(m.h, m.name, share, shares)
 }
 
 // SplitOptions of Module.Split.

@@ -84,12 +84,15 @@ lj_result lj_module_triple(lj_mod *m); // bytes: target triple
 // summary_decode.go.
 lj_result lj_prepare(lj_mod *m, const char *suffix, size_t suffix_len);
 
-// --- cut.cpp, split.cpp --------------------------------------------------------------------------------------------
+// --- cut.cpp, share.cpp, split.cpp --------------------------------------------------------------------------------------------
 
 // Functions and variables, and what only they use, as a new module of the same context; see Module.CutSet. The names
 // are lists with a NUL after each. bytes: NUL-separated names of all functions that have bodies in it as themselves
 // (more than asked for when label addresses tie them together).
 lj_result lj_cut(lj_mod *m, const char *functions, size_t functions_len, const char *variables, size_t variables_len);
+
+// Drops from a prepared module what is not in share number share of shares; see Module.KeepShare.
+lj_result lj_share(lj_mod *m, uint32_t share, uint32_t shares);
 
 // Splits the module; promotes its statics (names gain a suffix derived from identifier, or from the content if it is empty).
 lj_result lj_split_begin(lj_mod *m, const char *identifier, size_t identifier_len);

@@ -152,6 +152,12 @@ func moduleCut(h moduleHandle, name string, functions, variables []string) (modu
 	return moduleHandle(r.handle), string(takeBytes(r.bytes)), nil
 }
 
+func moduleShare(h moduleHandle, name string, share, shares int) error {
+	r := C.lj_share(h, C.uint32_t(share), C.uint32_t(shares))
+	_, err := outcome(name, &r)
+	return err
+}
+
 func splitBegin(h moduleHandle, name, identifier string) (splitHandle, error) {
 	ip, il := cstr(identifier)
 	r := C.lj_split_begin(h, ip, il)
