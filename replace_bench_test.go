@@ -53,7 +53,9 @@ func BenchmarkReplaceIR(b *testing.B) {
 		sum.Link += d.Link
 		sum.Total += d.Total
 	}
-	us := func(d interface{ Nanoseconds() int64 }) float64 { return float64(d.Nanoseconds()) / 1000 / float64(b.N) }
+	us := func(d interface{ Nanoseconds() int64 }) float64 {
+		return float64(d.Nanoseconds()) / 1000 / float64(b.N)
+	}
 	b.ReportMetric(us(sum.Parse), "parse-µs")
 	b.ReportMetric(us(sum.Prepare), "prepare-µs")
 	b.ReportMetric(us(sum.Codegen), "codegen-µs")
