@@ -1,6 +1,7 @@
 package livejit
 
 import (
+	"context"
 	"math"
 
 	"livejit/internal/guard"
@@ -57,7 +58,7 @@ func (f *Function) word(args ...int64) (int64, error) {
 	for i, a := range args {
 		frame.Int[i] = uint64(a)
 	}
-	err := f.enter(frame)
+	err := f.enter(context.Background(), frame)
 	var result int64
 	if err == nil {
 		result = int64(frame.RetInt[0])
@@ -79,7 +80,7 @@ func (f *Function) must(args ...int64) int64 {
 func (f *Function) double(a float64) (float64, error) {
 	frame := guard.GetFrame(0)
 	frame.Float[0] = math.Float64bits(a)
-	err := f.enter(frame)
+	err := f.enter(context.Background(), frame)
 	result := math.Float64frombits(frame.RetFloat[0])
 	frame.Put()
 	if err != nil {

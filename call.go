@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"syscall"
 	"unsafe"
 
 	"livejit/internal/guard"
@@ -29,7 +30,7 @@ const (
 // several results. Functions from object files have no IR type: theirs is not checked.
 //
 // If the last result is of type error, it carries what went wrong during a call: an
-// *ExceptionError, *PanicError or *DeletedError, or ErrClosed; without it such a call
+// *ExceptionError, *FaultError, *PanicError or *DeletedError, or ErrClosed; without it such a call
 // panics with that error. Pointers to Go memory are pinned for the duration of a call.
 //
 // The function may be called from any goroutine, also concurrently, for as long as the
@@ -77,7 +78,7 @@ func (f *Function) caller(g reflect.Type) func([]reflect.Value) []reflect.Value 
 		frame, err := newFrame(args, &pins)
 		if err == nil {
 			defer frame.Put()
-			err = f.enter(frame)
+			err = f.enter(context.Background(), frame)
 		}
 		if err != nil && !hasError {
 			panic(err)
@@ -191,7 +192,10 @@ func setWord(v reflect.Value, word uint64) {
 // float32, float64, unsafe.Pointer), []any for a struct returned in registers, and int64
 // for a function from an object file, whose type is not known.
 //
-// Call does not begin once ctx has ended.
+// Call does not begin once ctx has ended. If it ends while native code runs, that is interrupted and
+// the error is an *InterruptError: code of the engine at once; a library function that it has called when that returns, while the system
+// calls that it waits in fail with EINTR, or at once if that takes longer than 20 ms; a Go function that native code has called when
+// that returns.
 func (e *Engine) Call(ctx context.Context, name string, args ...any) (any, error) {
 	f := e.Function(name)
 	if f == nil {
@@ -217,7 +221,7 @@ func (f *Function) Call(ctx context.Context, args ...any) (any, error) {
 		return nil, &SignatureError{Function: f.Name(), Native: f.Type(), Go: typesOf(args), Reason: err.Error()}
 	}
 	defer frame.Put()
-	if err := f.enter(frame); err != nil {
+	if err := f.enter(ctx, frame); err != nil {
 		return nil, err
 	}
 	if s == nil {
@@ -305,29 +309,27 @@ func typesOf(args []any) string {
 
 // enter calls f with the arguments in frame. Everything that enters native code of a
 // function goes through here.
-func (f *Function) enter(frame *guard.Frame) error {
-	pin := f.engine.gate.Enter()
-	defer f.engine.gate.Exit(pin)
+func (f *Function) enter(ctx context.Context, frame *guard.Frame) error {
+	e := f.engine
+	pin := e.gate.Enter()
+	defer e.gate.Exit(pin)
 	stub, err := f.entry()
 	if err != nil {
 		return err
 	}
 	frame.Fn = stub
-	return f.translate(guard.Call(frame))
-}
-
-// translate gives an error of package guard its public form.
-func (f *Function) translate(err error) error {
-	return translateGuard(f.Name(), err)
-}
-
-func translateGuard(name string, err error) error {
-	if err == nil {
-		return nil
+	if err := guard.CallContext(ctx, frame); err != nil {
+		return e.callError(f.Name(), ctx, err)
 	}
+	return nil
+}
+
+// callError gives an error of package guard its public form. ctx is that of the call.
+func (e *Engine) callError(name string, ctx context.Context, err error) error {
 	var exception *guard.ExceptionError
 	var panicked *guard.PanicError
 	var missed *guard.MissError
+	var landed *guard.LandingError
 	switch {
 	case errors.As(err, &missed):
 		return missed.Err
@@ -335,6 +337,22 @@ func translateGuard(name string, err error) error {
 		return &ExceptionError{Function: name, Type: exception.Type, What: exception.What}
 	case errors.As(err, &panicked):
 		return &PanicError{Function: name, Value: panicked.Value, Stack: panicked.Stack}
+	case !errors.As(err, &landed):
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	switch landed.Reason {
+	case guard.Exited:
+		return &ExitError{Function: name, Status: int(int32(landed.Detail))}
+	case guard.Interrupted:
+		return &InterruptError{Function: name, Backtrace: e.trace(landed.Trace), Foreign: landed.Foreign, Err: context.Cause(ctx)}
+	case guard.Fault, guard.Terminated:
+		f := &FaultError{Function: name, Signal: syscall.Signal(landed.Signal), Code: landed.Code, Address: landed.Address, PC: landed.PC,
+			Foreign: landed.Foreign, StackOverflow: landed.StackOverflow, Backtrace: e.trace(landed.Trace), Terminated: landed.Reason == guard.Terminated}
+		if x := landed.Exception; x != nil {
+			f.Exception = &ExceptionError{Function: name, Type: x.Type, What: x.What}
+		}
+		f.tidy()
+		return f
 	}
 	return fmt.Errorf("%s: %w", name, err)
 }

@@ -27,7 +27,7 @@ var rooms = map[string][]string{
 	"internal/stubtable": {"internal/codearena"},
 	"internal/symtab":    {},
 	"internal/epoch":     {},
-	"internal/guard":     {"internal/threads"},
+	"internal/guard":     {"internal/threads", "internal/unwind"},
 	"internal/threads":   {},
 	"internal/unwind":    {},
 	"internal/jitdebug":  {},

@@ -51,6 +51,8 @@ type Engine struct {
 	programs openPrograms
 	misses   *guard.MissHandler
 
+	dropFaults func() // gives up the handlers of signals
+
 	open atomic.Bool // !closed, for entries
 }
 
@@ -95,6 +97,7 @@ func (e *Engine) start() (err error) {
 		return fmt.Errorf("livejit: stub table: %w", err)
 	}
 	e.misses = guard.HandleMisses(lo, hi, e.miss)
+	e.dropFaults = guard.KeepFaults(nil)
 	if e.compiler, err = codegen.NewLLVM(codegen.Options{OptLevel: e.config.optLevel, CPU: e.config.cpu}); err != nil {
 		return err
 	}
@@ -279,6 +282,9 @@ func (e *Engine) giveBack() error {
 	e.programs.closeAll()
 	if e.misses != nil {
 		e.misses.Release()
+	}
+	if e.dropFaults != nil {
+		e.dropFaults()
 	}
 	for _, lib := range e.libraries {
 		errs = append(errs, lib.Close())

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"syscall"
 )
 
 // ErrClosed is returned by every method of an engine or module after its Close.
@@ -229,6 +231,128 @@ func (e *PanicError) Error() string {
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
+}
+
+// FaultError is the error of a native call that ended by a signal or by std::terminate: a bad memory access, a division by
+// zero, a trap, abort, a stack overflow, an exception that nobody catches inside of a noexcept function. The frames of the
+// call were dropped without running destructors.
+type FaultError struct {
+	Function      string          // what was called
+	Signal        syscall.Signal  // SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP or SIGABRT
+	Code          int             // si_code, see sigaction(2)
+	Address       uint64          // that was accessed, for SIGSEGV and SIGBUS
+	PC            uint64          // where it happened
+	Backtrace     []Location      // innermost first, up to 64 frames, to the function that was called
+	Foreign       bool            // it happened in a library that JIT code had called, whose state (locks, buffers, the heap) may be inconsistent now
+	StackOverflow bool            // SIGSEGV because the stack has no room left
+	Exception     *ExceptionError // std::terminate was called about this exception
+	Terminated    bool            // std::terminate was called
+}
+
+// tidy makes the backtrace begin at what asked for the end: frames of the C++ run-time above a call of std::terminate say nothing. And abort or raise
+// called by JIT code leave no library in the middle of something, unless it was another that called them.
+func (e *FaultError) tidy() {
+	first := slices.IndexFunc(e.Backtrace, func(l Location) bool { return l.Module != "" && l.Function != "__clang_call_terminate" })
+	if first < 0 {
+		return
+	}
+	if e.Terminated {
+		e.Backtrace = e.Backtrace[first:]
+		e.PC = e.Backtrace[0].PC
+	} else if first > 0 && e.Code <= 0 {
+		caller := e.Backtrace[first-1].Function
+		e.Foreign = caller != "abort" && caller != "raise" && caller != "gsignal"
+	}
+}
+
+// reason says what happened in the words of the C library.
+func (e *FaultError) reason() string {
+	switch {
+	case e.Exception != nil && e.Exception.What != "":
+		return "terminated by an exception of type " + e.Exception.Type + ": " + e.Exception.What
+	case e.Exception != nil:
+		return "terminated by an exception of type " + e.Exception.Type
+	case e.Terminated:
+		return "std::terminate was called"
+	case e.StackOverflow:
+		return "stack overflow"
+	case e.Signal == syscall.SIGSEGV && e.Code > 0 && e.Code < 0x80:
+		return fmt.Sprintf("segmentation fault at address %#x", e.Address)
+	case e.Signal == syscall.SIGBUS && e.Code > 0 && e.Code < 0x80:
+		return fmt.Sprintf("bus error at address %#x", e.Address)
+	case e.Signal == syscall.SIGFPE && e.Code == 1: // FPE_INTDIV
+		return "division by zero"
+	case e.Signal == syscall.SIGABRT:
+		return "abort was called"
+	}
+	return e.Signal.String()
+}
+
+func (e *FaultError) Error() string {
+	s := e.Function + ": " + e.reason()
+	if where := firstNamed(e.Backtrace); where != "" {
+		s += " in " + where
+	}
+	return s
+}
+
+// Format prints the backtrace under %+v.
+func (e *FaultError) Format(s fmt.State, verb rune) {
+	formatError(s, verb, e, func(w io.Writer) { printTrace(w, e.Backtrace) })
+}
+
+// InterruptError is the error of a native call whose context ended while it was inside. Its frames were dropped
+// without running destructors.
+type InterruptError struct {
+	Function  string     // what was called
+	Backtrace []Location // where it was, innermost first
+	Foreign   bool       // it was in a library that JIT code had called and did not come back, whose state may be inconsistent now
+	Err       error      // the context's
+}
+
+func (e *InterruptError) Error() string {
+	s := e.Function + ": interrupted"
+	if where := firstNamed(e.Backtrace); where != "" {
+		s += " in " + where
+	}
+	return s + ": " + e.Err.Error()
+}
+
+// Unwrap returns the context's error.
+func (e *InterruptError) Unwrap() error { return e.Err }
+
+// Format prints the backtrace under %+v.
+func (e *InterruptError) Format(s fmt.State, verb rune) {
+	formatError(s, verb, e, func(w io.Writer) { printTrace(w, e.Backtrace) })
+}
+
+// ExitError is the error of a native call that called exit, in an engine with [WithExitError].
+type ExitError struct {
+	Function string // what was called
+	Status   int    // as given to exit
+}
+
+func (e *ExitError) Error() string {
+	return fmt.Sprintf("%s: exit(%d) was called", e.Function, e.Status)
+}
+
+// firstNamed is the innermost frame of the engine, or of anyone if there is none.
+func firstNamed(trace []Location) string {
+	for _, l := range trace {
+		if l.Module != "" {
+			return l.String()
+		}
+	}
+	if len(trace) > 0 {
+		return trace[0].String()
+	}
+	return ""
+}
+
+func printTrace(w io.Writer, trace []Location) {
+	for i, l := range trace {
+		fmt.Fprintf(w, "\t#%d %#x %s\n", i, l.PC, l)
+	}
 }
 
 // severalErrors are the errors of a load that went wrong in more than one place.

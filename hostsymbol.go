@@ -1,6 +1,7 @@
 package livejit
 
 import (
+	"livejit/internal/guard"
 	"livejit/internal/hostsym"
 	"livejit/internal/symtab"
 )
@@ -8,6 +9,9 @@ import (
 // findHost looks for a name outside the engine: in its own run-time support, the process
 // and the libraries. It returns nil if it is nowhere.
 func (e *Engine) findHost(name string) (*symtab.Symbol, error) {
+	if name == "exit" && e.config.exitError {
+		return e.hostSymbol(name, symtab.HostFunc, uint64(guard.ExitAddress()))
+	}
 	if own, ok := crtSymbols[name]; ok {
 		kind := symtab.HostFunc
 		if own.Data {

@@ -115,7 +115,7 @@ func (e *Engine) resolveIFunc(s *symtab.Symbol, resolver uint64) error {
 	pin := e.gate.Enter()
 	defer e.gate.Exit(pin)
 	if err := guard.Call(frame); err != nil {
-		return translateGuard("resolver of "+s.Name, err)
+		return e.callError("resolver of "+s.Name, context.Background(), err)
 	}
 	if frame.RetInt[0] == 0 {
 		return fmt.Errorf("resolver of %s returned no function", s.Name)

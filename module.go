@@ -1,6 +1,7 @@
 package livejit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -254,7 +255,10 @@ func (e *Engine) run(address uint64, what string) error {
 	e.setProgram(frame)
 	pin := e.gate.Enter()
 	defer e.gate.Exit(pin)
-	return translateGuard(what, guard.Call(frame))
+	if err := guard.Call(frame); err != nil {
+		return e.callError(what, context.Background(), err)
+	}
+	return nil
 }
 
 // enter makes s a symbol of m and, if it is not local, gives it its name.

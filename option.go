@@ -15,6 +15,7 @@ type config struct {
 	lazy          bool
 	keepConstants bool
 	stress        bool
+	exitError     bool
 }
 
 // Option sets up an engine; see New.
@@ -50,6 +51,12 @@ func WithLazy() Option {
 // string literal there and replaces the function needs this option.
 func WithKeptConstants() Option {
 	return func(c *config) error { c.keepConstants = true; return nil }
+}
+
+// WithExitError makes exit, called by code of the engine during a native call, end the call with an *ExitError and not the
+// process. Exit handlers do not run, nothing is flushed. Without it exit ends the process, as in C.
+func WithExitError() Option {
+	return func(c *config) error { c.exitError = true; return nil }
 }
 
 // WithCPU sets the processor to generate code for, as LLVM names it. Default: this one,

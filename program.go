@@ -30,7 +30,7 @@ func (e *Engine) Main(ctx context.Context, entry string) (status int, err error)
 	frame := guard.GetFrame(0)
 	defer frame.Put()
 	e.setProgram(frame)
-	if err := f.enter(frame); err != nil {
+	if err := f.enter(ctx, frame); err != nil {
 		return 0, err
 	}
 	return int(int32(frame.RetInt[0])), nil

@@ -1,7 +1,5 @@
 // The edge of native code: landings, exceptions, forced unwinding. Contract in guard.h, reasons in guard.go.
-#include "guard.h"
-#include "layout.h"
-#include "../threads/lj_threads.h"
+#include "landing.h"
 
 #include <cstddef>
 #include <cstdio>
@@ -9,28 +7,22 @@
 #include <cstring>
 #include <cxxabi.h>
 #include <exception>
-#include <mutex>
 #include <string>
 #include <typeinfo>
-#include <ucontext.h>
-#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <unwind.h>
 
 namespace {
 
-// The C++ runtime's record of a thread (Itanium C++ ABI 2.2.2): a landing jump out of a catch block must put it back.
-struct EhGlobals {
-	void *caught;
-	unsigned int uncaught;
-};
-
 thread_local EhGlobals *eh_globals __attribute__((tls_model("initial-exec")));
 
-// Where lj_detour goes on after its landing jump.
-struct Detour {
-	uint64_t sp, size;
-	void *copy;
-};
+int lj_tid() {
+	static thread_local int tid __attribute__((tls_model("initial-exec")));
+	if (!tid)
+		tid = static_cast<int>(syscall(SYS_gettid));
+	return tid;
+}
 
 [[noreturn]] void die(const char *what) {
 	fprintf(stderr, "livejit: %s on a thread without an entry into native code\n", what);
@@ -39,27 +31,8 @@ struct Detour {
 
 } // namespace
 
-struct lj_landing {
-	uint64_t sp; // lj_enter's stack pointer; native frames lie below
-	lj_landing *previous;
-	Detour *detour; // set while lj_detour unwinds towards this landing: then its jump goes back there
-	uint64_t carried; // key of the error that is on its way here, given and taken by the Go side, or 0
-	lj_frame *frame;
-	struct lj_thread_state outside; // this thread's as it was before the entry
-	EhGlobals eh;
-	bool unwinding;
-	int reason; // of the unwinding
-	_Unwind_Exception exception; // that unwinds; has room here so that unwinding needs no memory
-};
-
 #pragma GCC visibility push(hidden)
-extern "C" {
 __thread lj_landing *lj_current __attribute__((tls_model("initial-exec")));
-int lj_enter(lj_frame *f, lj_landing *l);
-[[noreturn]] void lj_jump(lj_landing *l, int reason);
-void lj_detour(lj_landing *l, lj_callback *c, Detour *d);
-[[noreturn]] void lj_callback_failed(lj_callback *c, int reason);
-}
 #pragma GCC visibility pop
 
 #define ASSERT_OFFSET(type, field, value) static_assert(offsetof(type, field) == (value), #type "." #field)
@@ -93,13 +66,11 @@ ASSERT_OFFSET(lj_callback, outer, LJ_CALLBACK_OUTER);
 ASSERT_OFFSET(struct lj_thread_state, callback, LJ_THREAD_CALLBACK);
 static_assert(sizeof(lj_callback) == LJ_CALLBACK_SIZE, "lj_callback");
 static_assert(LJ_CALLBACK_SIZE % 16 == 8, "the stack is 16-aligned below a struct lj_callback");
-static_assert(LJ_GOEXIT == LJ_REASON_GOEXIT, "lj_reason");
+static_assert(LJ_GOEXIT == LJ_REASON_GOEXIT && LJ_INTERRUPTED == LJ_REASON_INTERRUPTED, "lj_reason");
 
-namespace {
-
-// Fills the report from the exception that the caller's catch (...) holds. std::current_exception is null for other languages' exceptions; the plain
+// The caller's catch (...) holds the exception, or std::terminate does. std::current_exception is null for other languages' exceptions; the plain
 // ABI queries would read past them.
-void describe(lj_report &r) {
+void lj_describe(lj_report &r) {
 	r.type_name = r.what = 0;
 	std::exception_ptr p = std::current_exception();
 	if (!p)
@@ -125,6 +96,8 @@ void describe(lj_report &r) {
 	r.what = reinterpret_cast<uint64_t>(what);
 }
 
+namespace {
+
 // Go's floating-point control; lj_enter sees to it on the other ways out.
 void default_control() {
 	const uint32_t mxcsr = 0x1f80;
@@ -147,20 +120,7 @@ void swallowed(_Unwind_Reason_Code, _Unwind_Exception *e) {
 	run_unwinding(reinterpret_cast<lj_landing *>(reinterpret_cast<char *>(e) - offsetof(lj_landing, exception)));
 }
 
-std::terminate_handler previous_terminate;
-
-// noexcept, or a destructor that throws while we unwind, ends in std::terminate: for our unwinding that means the rest is skipped.
-[[noreturn]] void on_terminate() {
-	if (lj_current && lj_current->unwinding)
-		lj_jump(lj_current, lj_current->reason);
-	if (previous_terminate)
-		previous_terminate();
-	abort();
-}
-
 [[noreturn]] void run_unwinding(lj_landing *l) {
-	static std::once_flag once;
-	std::call_once(once, [] { previous_terminate = std::set_terminate(on_terminate); });
 	memset(&l->exception, 0, sizeof l->exception);
 	memcpy(&l->exception.exception_class, "LJITGO\0\0", 8);
 	l->exception.exception_cleanup = swallowed;
@@ -194,14 +154,18 @@ int lj_guard_call(lj_frame *f) {
 	l.frame = f;
 	l.detour = nullptr;
 	l.unwinding = false;
+	l.slot = nullptr;
 	l.carried = 0;
+	if (f->watched)
+		__atomic_store_n(&f->tid, lj_tid(), __ATOMIC_RELEASE);
 	lj_thread_enter(&l.outside, reinterpret_cast<uintptr_t>(&l)); // all native frames of the entry lie below its landing
 	int reason;
 	try {
 		reason = lj_enter(f, &l);
 		if (__builtin_expect(reason != LJ_RETURNED, 0)) {
 			*eh_globals = l.eh;
-			f->report.type_name = f->report.what = 0;
+			if (reason != LJ_TERMINATED)
+				f->report.type_name = f->report.what = 0;
 		}
 	} catch (abi::__forced_unwind &) {
 		lj_current = l.previous; // the thread ends: pthread_exit, pthread_cancel
@@ -211,10 +175,12 @@ int lj_guard_call(lj_frame *f) {
 	} catch (...) {
 		lj_current = l.previous;
 		default_control();
-		describe(f->report);
+		lj_describe(f->report);
 		reason = LJ_EXCEPTION;
 	}
 	lj_thread_leave(&l.outside); // not before: the exception's what() and destructor are native code
+	if (f->watched)
+		__atomic_store_n(&f->tid, 0, __ATOMIC_RELEASE);
 	if (__builtin_expect(reason != LJ_RETURNED, 0)) {
 		f->report.reason = reason;
 		f->report.carried = l.carried;

@@ -188,6 +188,24 @@ lj_jump:
 	.cfi_endproc
 	.size lj_jump, .-lj_jump
 
+// lj_hijacked: a return address that takes the place of one into JIT code (interrupt.cpp). Ends the innermost entry as interrupted; unwinders see the end
+// of the stack.
+	.globl lj_hijacked
+	.hidden lj_hijacked
+	.type lj_hijacked, @function
+	.balign 16
+	.cfi_startproc
+	.cfi_undefined %rip
+	nop				// unwinders look up the byte before a return address
+lj_hijacked:
+	endbr64
+	current %rdi
+	movq %fs:(%rdi), %rdi
+	movl $LJ_REASON_INTERRUPTED, %esi
+	jmp lj_jump
+	.cfi_endproc
+	.size lj_hijacked, .-lj_hijacked
+
 // void lj_detour(struct lj_landing *l, struct lj_callback *c, struct lj_detour *d)
 // Unwinds the native frames from callback (or miss) c down to l and returns, though its own frame lies deeper on the same stack, behind Go frames: the stack from here up to
 // c's frame is copied aside, the unwinding runs from c's frame over it, and the landing jump copies it back. d->copy has room for it.

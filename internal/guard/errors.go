@@ -19,9 +19,10 @@ const (
 	Deleted                   // a deleted function was called; Detail names it, as its stub's maker says
 	Terminated                // std::terminate or abort while landing was possible
 	Missed                    // a stub that leads nowhere was called and its handler failed
+	Exited                    // lj_exit was called; Detail is the status
 )
 
-var reasonNames = [...]string{"returned", "C++ exception", "Go panic", "Goexit", "released callback", "fault", "interrupt", "deleted function", "termination", "miss"}
+var reasonNames = [...]string{"returned", "C++ exception", "Go panic", "Goexit", "released callback", "fault", "interrupt", "deleted function", "termination", "miss", "exit"}
 
 func (r Reason) String() string {
 	if r < 0 || int(r) >= len(reasonNames) {
@@ -102,6 +103,12 @@ type LandingError struct {
 	Address uint64
 	PC      uint64 // where the thread was, for landings from a signal
 	SP, FP  uint64
+
+	Foreign       bool            // it happened in foreign code that JIT code had called
+	StackOverflow bool            // the stack had no room left
+	Trace         []uint64        // program counters, innermost first; all but the first are return addresses
+	CutShort      bool            // there are more than those
+	Exception     *ExceptionError // for Terminated: what was thrown, nil if nothing was
 }
 
 func (e *LandingError) Error() string {

@@ -13,7 +13,9 @@
 //     either, only the deferred functions of its Go callers run;
 //   - a callback was called after its release: [*ReleasedError];
 //   - a stub that leads nowhere was called and nothing could be found for it: the native frames are unwound, [*MissError];
-//   - native or run-time code asked for the landing (lj_land, lj_unwind; a signal handler through lj_land_signal): [*LandingError];
+//   - native or run-time code asked for the landing (lj_land, lj_unwind, lj_exit): [*LandingError];
+//   - after [KeepFaults], a signal by which native code fails, or std::terminate: [*LandingError], with a backtrace;
+//   - the context of [CallContext] ended: [*LandingError];
 //   - exit(): the process ends as C says, exit handlers run on this thread, inside the entry; Call does not return;
 //   - pthread_exit or pthread_cancel: their forced unwinding passes the edge untouched, the thread ends, Call does not return. On a thread of the
 //     Go runtime that loses the goroutine: native code must not end threads it has not made.
@@ -23,8 +25,19 @@
 // Panics and Goexit unwind native frames like pthread_cancel does, by forced unwinding (_Unwind_ForcedUnwind) up to the entry: destructors and
 // catch (...) blocks run, typed handlers do not match, and a catch (...) that does not rethrow only delays: unwinding goes on at its end, so C++ cannot
 // swallow a Go panic. Where frames cannot be unwound (no unwind information, or noexcept in the way) the rest is skipped by a jump to the landing, so their destructors
-// do not run; the first unwinding puts a handler in front of the process's std::terminate handler for that. A landing jump restores callee-saved registers and the C++ runtime's record of caught exceptions and sets
+// do not run; [KeepFaults] puts a handler in front of the process's std::terminate handler for that. A landing jump restores callee-saved registers and the C++ runtime's record of caught exceptions and sets
 // Go's floating-point control.
+//
+// # Faults and interrupts
+//
+// Handlers of signals decide by what the thread itself has noted: inside of an entry lj_current is set, in callbacks into Go and outside it is not. A
+// signal of the thread's own doing inside of an entry is the entry's: the handler notes the program counters of all frames and lets the thread go on at its
+// landing, where no destructors run. Signals of anything else go to the handler that was there before. The signal mask stays as native code has set it, as with a
+// function that returns. Threads that native code has made have no entry: their faults are the process's.
+//
+// An interrupt is a signal to the thread that is inside of the entry, on whose handler interrupt.cpp tells. It can be late: it does nothing to an entry that nobody
+// wants to end. Frame.tid and Frame.interrupt are atomic; the handler runs on the thread that has set lj_current, so program order is enough for the landing
+// itself.
 //
 // # Misses
 //
@@ -80,9 +93,11 @@ type Frame struct {
 
 	landing report
 
-	capacity uint32 // stack words in this block, 0 means InlineStack
-	_        uint32
-	stack    [InlineStack]uint64 // the last field: NewFrame's blocks go on after it
+	capacity  uint32 // stack words in this block, 0 means InlineStack
+	watched   uint32 // the native side keeps tid
+	tid       int32  // of the thread that is inside, 0 if none is
+	interrupt uint32
+	stack     [InlineStack]uint64 // the last field: NewFrame's blocks go on after it
 }
 
 // report is what the native side tells about an entry that did not return.
@@ -90,7 +105,7 @@ type report struct {
 	reason   int32
 	signal   int32
 	code     int32
-	_        int32
+	flags    uint32
 	detail   uint64
 	address  uint64
 	pc       uint64
@@ -99,6 +114,8 @@ type report struct {
 	typeName uint64 // malloc'd C string or 0
 	what     uint64 // malloc'd C string or 0
 	carried  uint64 // key of the error that was carried to this entry, or 0
+	ntrace   uint64
+	trace    [64]uint64
 }
 
 // Callback is one call of a Go callback by native code: what the argument registers held, and room for the results. It lives in the native stack

@@ -21,14 +21,27 @@ enum lj_reason {
 	LJ_DELETED = 7,
 	LJ_TERMINATED = 8,
 	LJ_MISSED = 9,
+	LJ_EXITED = 10,
 };
+
+// Bits of lj_report.flags, about a signal or a termination.
+enum lj_report_flag {
+	LJ_FOREIGN = 1,        // it happened in foreign code that JIT code has called
+	LJ_STACK_OVERFLOW = 2, // the stack has no room left
+	LJ_CUT_SHORT = 4,      // the trace has more frames than are noted
+};
+
+#define LJ_TRACE 64
 
 // What an entry that did not return tells; guard.report.
 struct lj_report {
-	int32_t reason, signal, code, unused;
+	int32_t reason, signal, code;
+	uint32_t flags;
 	uint64_t detail, address, pc, sp, fp;
 	uint64_t type_name, what; // malloc'd strings or 0, owned by the reader
 	uint64_t carried;
+	uint64_t ntrace;
+	uint64_t trace[LJ_TRACE]; // innermost first; all but the first are return addresses
 };
 
 // guard.Frame. stack goes on for nstack words.
@@ -42,7 +55,10 @@ struct lj_frame {
 	uint32_t x87;
 	uint32_t nstack;
 	struct lj_report report;
-	uint32_t capacity, unused;
+	uint32_t capacity;
+	uint32_t watched;   // somebody may interrupt the entry: tid is kept
+	int32_t tid;        // of the thread that is inside, 0 if none is; atomic
+	uint32_t interrupt; // lj_interrupt_step that is asked for, 0: none; atomic
 	uint64_t stack[16];
 };
 
@@ -78,6 +94,25 @@ __attribute__((noreturn)) void lj_unwind(int reason, uint64_t detail);
 // returns, which also restores the signal mask and the alternate stack. Returns 0, having done nothing, if the thread has no entry.
 // Async-signal-safe. The caller decides whether the interrupted place may be left.
 int lj_land_signal(int reason, int signal, void *siginfo, void *ucontext);
+
+// lj_faults_keep installs the handlers of the signals by which native code fails (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT) and of
+// std::terminate, unless they are there; lj_faults_drop puts the former handlers back when it was called as often. other is asked about a signal that no entry
+// of ours explains, before it is handed on: it may leave the handler by siglongjmp after setting the mask to the interrupted one's.
+void lj_faults_keep(void (*other)(int signal, void *siginfo, void *ucontext));
+void lj_faults_drop(void);
+
+// How hard to interrupt an entry.
+enum lj_interrupt_step {
+	LJ_INTERRUPT_GENTLY = 1, // JIT code at once; foreign code that it has called when that returns, its system calls fail with EINTR
+	LJ_INTERRUPT_HARD = 2,   // foreign code, and destructors on the way of an exception, at once
+};
+
+// lj_interrupt asks the thread that is inside of a watched entry to leave it; it may have to be asked again. Returns 0 if no thread is inside, -1 if there is no
+// signal for it.
+int lj_interrupt(struct lj_frame *f, int step);
+
+// lj_exit ends the innermost entry with LJ_EXITED; without an entry it is exit.
+__attribute__((noreturn)) void lj_exit(int status);
 
 // lj_entered is the innermost landing of this thread, or NULL. Async-signal-safe.
 struct lj_landing *lj_entered(void);

@@ -17,6 +17,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -36,6 +37,8 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(Frame{}.NStack)-C.LJ_FRAME_NSTACK]
 	_ = [1]struct{}{}[unsafe.Offsetof(Frame{}.landing)-C.LJ_FRAME_REPORT]
 	_ = [1]struct{}{}[unsafe.Offsetof(Frame{}.stack)-C.LJ_FRAME_STACK]
+	_ = [1]struct{}{}[unsafe.Offsetof(Frame{}.tid)-unsafe.Offsetof(C.struct_lj_frame{}.tid)]
+	_ = [1]struct{}{}[unsafe.Sizeof(report{}.trace)-8*C.LJ_TRACE]
 	_ = [1]struct{}{}[unsafe.Sizeof(Frame{})-C.sizeof_struct_lj_frame]
 	_ = [1]struct{}{}[unsafe.Sizeof(report{})-C.sizeof_struct_lj_report]
 	_ = [1]struct{}{}[unsafe.Offsetof(report{}.carried)-unsafe.Offsetof(C.struct_lj_report{}.carried)]
@@ -53,6 +56,7 @@ var (
 	_ = [1]struct{}{}[Fault-C.LJ_FAULT]
 	_ = [1]struct{}{}[Terminated-C.LJ_TERMINATED]
 	_ = [1]struct{}{}[Missed-C.LJ_MISSED]
+	_ = [1]struct{}{}[Exited-C.LJ_EXITED]
 )
 
 // Call enters native code at f.Fn on the calling thread and returns when it ends. The results are in f if the error is nil.
@@ -94,8 +98,13 @@ func (f *Frame) landed() error {
 		err = &ReleasedError{ID: r.detail}
 	default:
 		e := &LandingError{Reason: reason, Detail: r.detail}
-		if reason == Fault || reason == Interrupted {
+		if reason == Fault || reason == Interrupted || reason == Terminated {
 			e.Signal, e.Code, e.Address, e.PC, e.SP, e.FP = int(r.signal), int(r.code), r.address, r.pc, r.sp, r.fp
+			e.Foreign, e.StackOverflow, e.CutShort = r.flags&C.LJ_FOREIGN != 0, r.flags&C.LJ_STACK_OVERFLOW != 0, r.flags&C.LJ_CUT_SHORT != 0
+			e.Trace = slices.Clone(r.trace[:r.ntrace])
+		}
+		if reason == Terminated && r.typeName != 0 {
+			e.Exception = &ExceptionError{Type: takeString(r.typeName), What: takeString(r.what)}
 		}
 		err = e
 	}

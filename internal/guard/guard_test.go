@@ -17,7 +17,9 @@ func TestMain(m *testing.M) {
 		runChild(child)
 		return
 	}
+	drop := KeepFaults(nil)
 	status := m.Run()
+	drop()
 	if n := LiveCallbacks(); n != 0 {
 		println("callbacks leaked:", n)
 		status = 1

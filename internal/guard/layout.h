@@ -15,7 +15,7 @@
 #define LJ_FRAME_X87 184
 #define LJ_FRAME_NSTACK 188
 #define LJ_FRAME_REPORT 192
-#define LJ_FRAME_STACK 280
+#define LJ_FRAME_STACK 808
 
 #define LJ_LANDING_SP 0
 #define LJ_LANDING_PREVIOUS 8
@@ -44,5 +44,6 @@
 
 // The values of enum lj_reason that the assembly uses.
 #define LJ_REASON_GOEXIT 3
+#define LJ_REASON_INTERRUPTED 6
 
 #endif

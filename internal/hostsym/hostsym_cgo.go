@@ -81,17 +81,18 @@ func (l *Library) Close() error {
 	return nil
 }
 
-// Origin tells which file an address of the process belongs to, and the closest exported symbol at or below it; either is "" if unknown.
-func Origin(addr uintptr) (file, symbol string) {
+// Origin tells which file an address of the process belongs to, and the closest exported symbol at or below it with its address; what is unknown
+// is "" and 0.
+func Origin(addr uintptr) (file, symbol string, start uintptr) {
 	var info C.Dl_info
 	if C.dladdr(*(*unsafe.Pointer)(unsafe.Pointer(&addr)), &info) == 0 {
-		return "", ""
+		return "", "", 0
 	}
 	if info.dli_fname != nil {
 		file = filepath.Clean(C.GoString(info.dli_fname))
 	}
 	if info.dli_sname != nil {
-		symbol = C.GoString(info.dli_sname)
+		symbol, start = C.GoString(info.dli_sname), uintptr(info.dli_saddr)
 	}
-	return file, symbol
+	return file, symbol, start
 }

@@ -111,7 +111,7 @@ func TestLibrary(t *testing.T) {
 		t.Error("found")
 	}
 	twice, _ := l.Lookup("twice")
-	if file, symbol := Origin(twice.Addr + 1); file != path || symbol != "twice" {
+	if file, symbol, start := Origin(twice.Addr + 1); file != path || symbol != "twice" || start != twice.Addr {
 		t.Error(file, symbol)
 	}
 }
@@ -148,7 +148,7 @@ func TestOpenErrors(t *testing.T) {
 	if _, ok := l.Lookup("small"); ok {
 		t.Error("found in a closed library")
 	}
-	if file, symbol := Origin(8); file != "" || symbol != "" {
+	if file, symbol, start := Origin(8); file != "" || symbol != "" || start != 0 {
 		t.Error(file, symbol)
 	}
 }

@@ -179,6 +179,20 @@ static void hand_on(int sig, siginfo_t *info, void *context) {
 	}
 }
 
+static _Atomic(void (*)(int, void *, void *)) poked; // what a poke calls; its address marks the signal
+
+int lj_thread_poke(int tid, void (*hook)(int, void *, void *)) {
+	int sig = lj_signal_ready();
+	if (!sig)
+		return 0;
+	atomic_store_explicit(&poked, hook, memory_order_release);
+	siginfo_t info = {.si_code = SI_QUEUE, .si_pid = getpid(), .si_uid = getuid()};
+	info.si_signo = sig;
+	info.si_value.sival_ptr = &poked;
+	syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, sig, &info);
+	return 1;
+}
+
 // Async-signal-safe, whatever was interrupted: calls nothing but system calls and former handlers, takes no lock, keeps errno, touches of other
 // threads' memory only a request that it has claimed.
 //
@@ -187,6 +201,12 @@ static void hand_on(int sig, siginfo_t *info, void *context) {
 // signal may come even later, when the record has another thread: then the numbers differ.
 static void handler(int sig, siginfo_t *info, void *context) {
 	int saved = errno;
+	if (info->si_code == SI_QUEUE && info->si_value.sival_ptr == &poked) {
+		void (*hook)(int, void *, void *) = atomic_load_explicit(&poked, memory_order_acquire);
+		hook(sig, info, context);
+		errno = saved;
+		return;
+	}
 	struct lj_record *r = info->si_code == SI_QUEUE ? info->si_value.sival_ptr : 0;
 	if (!r || (r != lj_own && !lj_record_is(r))) {
 		hand_on(sig, info, context);

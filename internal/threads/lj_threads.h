@@ -29,6 +29,8 @@ struct lj_thread_state {
 	uintptr_t callback;
 	// Not 0 once lj_thread_attach has run on this thread.
 	uintptr_t attached;
+	// The lowest address of the thread's stack, 0 if it is not known.
+	uintptr_t low;
 };
 
 // Address from assembly: movq lj_thread_state@gottpoff(%rip), %reg; fields at %fs:LJ_THREAD_...(%reg).
@@ -42,6 +44,10 @@ void lj_thread_attach(void);
 
 // lj_thread_wait returns when lj_threads_held is 0. Makes system calls; keeps errno.
 void lj_thread_wait(void);
+
+// lj_thread_poke makes a thread call hook(signal, siginfo_t *, ucontext_t *) in a signal handler, soon, with all signals blocked. tid may be stale: then
+// another thread does, or none. All callers pass the same hook. The signal is that of the scans. Returns 0 if there is no signal for it.
+int lj_thread_poke(int tid, void (*hook)(int, void *, void *));
 
 // lj_thread_enter begins an entry: base is above all of its frames. Call it before native code runs or an address of native code is read from a slot,
 // and let *saved live as long as the entry. Order: the store of base comes before the load of lj_threads_held and before all loads of slots in

@@ -194,6 +194,7 @@ void lj_attach_as(enum lj_kind kind) {
 		lj_thread_state.base = (uintptr_t)pthread_self(); // glibc keeps the thread's descriptor above its stack
 		atomic_fetch_add(&native_count, 1);
 	}
+	lj_thread_state.low = low;
 	lj_thread_state.attached = 1;
 	lj_registry_lock();
 	put_in(r);
