@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"livejit"
@@ -196,6 +198,7 @@ func run(args []string) (int, error) {
 	for _, lib := range o.libs {
 		options = append(options, livejit.WithLibrary(lib))
 	}
+	livejit.DefaultSignals() // before the engine's handlers: what those do not want is as in C
 	eng, err := livejit.New(options...)
 	if err != nil {
 		return 1, err
@@ -213,13 +216,31 @@ func run(args []string) (int, error) {
 			return 1, err
 		}
 	}
-	livejit.DefaultSignals()
+	ctx, restore := signal.NotifyContext(ctx, os.Interrupt)
 	status, err := eng.Main(ctx, o.entry)
+	restore()
 	if err != nil {
-		return 1, err
+		return failureStatus(err), err
 	}
 	livejit.Exit(status) // as C does when main returns: handlers run and stdio is flushed
 	return status, nil
+}
+
+// failureStatus is the exit status after a call that failed: as a shell's for a program that a signal ended, 128 and the
+// signal's number.
+func failureStatus(err error) int {
+	var fault *livejit.FaultError
+	var exception *livejit.ExceptionError
+	var interrupt *livejit.InterruptError
+	switch {
+	case errors.As(err, &fault):
+		return 128 + int(fault.Signal)
+	case errors.As(err, &exception): // C++'s std::terminate
+		return 128 + int(syscall.SIGABRT)
+	case errors.As(err, &interrupt):
+		return 128 + int(syscall.SIGINT)
+	}
+	return 1
 }
 
 // sources makes a source of each file.

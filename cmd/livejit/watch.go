@@ -30,6 +30,13 @@ func runWatched(ctx context.Context, o *runOptions, eng *livejit.Engine) (int, e
 		Engine: eng, Files: o.files, Entry: o.entry, Build: o.build, Out: os.Stderr,
 		Clang: clang.Options{OptLevel: o.optLevel, Flags: append([]string{"-g"}, o.cflags...)},
 	}
+	applied := make(chan struct{}, 1)
+	config.Applied = func() {
+		select {
+		case applied <- struct{}{}:
+		default:
+		}
+	}
 	if o.restartOnRefusal {
 		config.Refused = restart
 	}
@@ -46,7 +53,6 @@ func runWatched(ctx context.Context, o *runOptions, eng *livejit.Engine) (int, e
 	}); err != nil {
 		return 1, err
 	}
-	livejit.DefaultSignals()
 	if keys != nil {
 		go restoreOnSignal(keys)
 		go followKeys(keys, restart)
@@ -56,13 +62,24 @@ func runWatched(ctx context.Context, o *runOptions, eng *livejit.Engine) (int, e
 		return 1, err
 	}
 	go w.Run(ctx)
-	status, err := eng.Main(ctx, o.entry)
-	if err != nil {
-		keys.Restore()
-		return 1, err
+	for {
+		status, err := eng.Main(ctx, o.entry)
+		if err == nil {
+			livejit.Exit(status)
+		}
+		if failureStatus(err) == 1 { // it could not be called
+			keys.Restore()
+			return 1, err
+		}
+		// The program has failed; its data is as it has left it. An edit may mend it.
+		printError(os.Stderr, err)
+		fmt.Fprintf(os.Stderr, "%s has ended; an edit that is applied calls it again\n", o.entry)
+		select {
+		case <-applied: // before it failed
+		default:
+		}
+		<-applied
 	}
-	livejit.Exit(status)
-	return status, nil
 }
 
 // followKeys obeys the keys until the terminal ends.

@@ -33,6 +33,7 @@ type Config struct {
 	Build   string        // command line for sh that makes Files; "" if there is none
 	Out     io.Writer     // verdicts and diagnostics
 	Refused func()        // called after a transaction was refused; may be nil
+	Applied func()        // called after a transaction has changed something; may be nil
 }
 
 // A burst of events is over when none came for settle, or after patience: an editor that
@@ -192,6 +193,10 @@ func (w *Watcher) refresh(ctx context.Context) {
 		for _, u := range changed {
 			u.dirty = false // what was refused goes with the next change, which may make it right
 		}
+	}
+	changes := func(v livejit.Verdict) bool { return v.Outcome != livejit.Unchanged }
+	if w.config.Applied != nil && err == nil && result != nil && slices.ContainsFunc(result.Verdicts, changes) {
+		w.config.Applied()
 	}
 	var refused *livejit.RefusedError
 	var inUse *livejit.InUseError
