@@ -13,6 +13,7 @@ import (
 	"livejit/internal/epoch"
 	"livejit/internal/guard"
 	"livejit/internal/hostsym"
+	"livejit/internal/llvm"
 	"livejit/internal/stubtable"
 	"livejit/internal/symtab"
 	"livejit/internal/threads"
@@ -97,7 +98,7 @@ func (e *Engine) start() (err error) {
 		return fmt.Errorf("livejit: stub table: %w", err)
 	}
 	e.misses = guard.HandleMisses(lo, hi, e.miss)
-	e.dropFaults = guard.KeepFaults(nil)
+	e.dropFaults = guard.KeepFaults(llvm.CrashHandler())
 	if e.compiler, err = codegen.NewLLVM(codegen.Options{OptLevel: e.config.optLevel, CPU: e.config.cpu}); err != nil {
 		return err
 	}

@@ -174,3 +174,36 @@ func TestInterrupt(t *testing.T) {
 		}
 	}
 }
+
+// deepMetadata is a module in which LLVM follows a chain of metadata by recursion, until its stack is used up.
+func deepMetadata() string {
+	var b strings.Builder
+	b.WriteString("!chain = !{!300000}\n!0 = !{}\n")
+	for i := 1; i <= 300_000; i++ {
+		fmt.Fprintf(&b, "!%d = !{!%d}\n", i, i-1)
+	}
+	return b.String()
+}
+
+// TestLLVMCrash makes LLVM crash, on two threads at a time, and goes on.
+func TestLLVMCrash(t *testing.T) {
+	e := newEngine(t)
+	text := deepMetadata()
+	errs := make(chan error)
+	for range 2 {
+		go func() {
+			_, err := e.Add(background, livejit.IR("deep.ll", text))
+			errs <- err
+		}()
+	}
+	for range 2 {
+		var c *livejit.CompileError
+		if err := <-errs; !errors.As(err, &c) || !c.Fatal || !strings.Contains(err.Error(), "LLVM crashed: Segmentation fault") {
+			t.Errorf("crash: %v", err)
+		}
+	}
+	add(t, e, "fib.ll", fib)
+	if got := call(t, e, "fib", int64(10)); got != 55 {
+		t.Errorf("fib(10) = %d after crashes", got)
+	}
+}

@@ -1,14 +1,17 @@
-// landing.cpp: LLVM's fatal errors and diagnostics become results.
+// landing.cpp: LLVM's fatal errors, its crashes and its diagnostics become results.
 //
-// LLVM ends the process on what it calls fatal errors. The handler installed here jumps back to the innermost landing
+// LLVM ends the process on what it calls fatal errors; a crash is a signal, and is given to lj_llvm_crashed by whoever handles signals. The handler installed here jumps back to the innermost landing
 // of the thread instead, over LLVM's frames: what they held is lost, so the context and the pipeline in use are given
 // up. There are no C++ exceptions in this file's compilation, and none pass.
 #include "state.h"
 
 #include <csetjmp>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
+#include <ucontext.h>
 
 #include "llvm/IR/DiagnosticHandler.h"
 #include "llvm/IR/DiagnosticInfo.h"
@@ -56,11 +59,13 @@ struct Landing {
 };
 thread_local Landing *landing = nullptr;
 
+enum { FatalError = 1, OutOfMemory = 2, Crash = 3 }; // from Crash on: and the signal's number
+
 // Called by LLVM for every fatal error of the process.
 void onFatal(void *, const char *reason, bool) {
   if (Landing *l = landing) {
     *l->message = reason;
-    siglongjmp(l->env, 1);
+    siglongjmp(l->env, FatalError);
   }
   // Not inside a call of ours: another user of this libLLVM gets what it would have got.
   fprintf(stderr, "LLVM ERROR: %s\n", reason);
@@ -70,7 +75,7 @@ void onFatal(void *, const char *reason, bool) {
 
 // The handler may not allocate: the text is a constant.
 void onBadAlloc(void *, const char *, bool) {
-  if (Landing *l = landing) siglongjmp(l->env, 2);
+  if (Landing *l = landing) siglongjmp(l->env, OutOfMemory);
   fputs("LLVM ERROR: out of memory\n", stderr);
   abort();
 }
@@ -188,7 +193,8 @@ bool land(void (*fn)(void *), void *arg, std::string &message) {
   }
   landing = l.outer;
   RestorePrettyStackState(pretty); // LLVM keeps a list of entries in the frames just left
-  if (back == 2) message = "out of memory";
+  if (back == OutOfMemory) message = "out of memory";
+  if (back >= Crash) message = std::string("LLVM crashed: ") + strsignal(back - Crash);
   return false;
 }
 
@@ -312,6 +318,13 @@ lj_result lj_host_target(void) {
   lj_result r = {};
   r.bytes = lj::copyBytes(s);
   return r;
+}
+
+void lj_llvm_crashed(int signal, void *, void *context) {
+  lj::Landing *l = lj::landing;
+  if (!l) return;
+  pthread_sigmask(SIG_SETMASK, &static_cast<ucontext_t *>(context)->uc_sigmask, nullptr);
+  siglongjmp(l->env, lj::Crash + signal);
 }
 
 int lj_llvm_land(void (*fn)(void *), void *arg, char *message, size_t size) {

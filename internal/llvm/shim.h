@@ -130,6 +130,10 @@ void lj_object_free(lj_obj *o);
 // The host's target, for messages and tests. bytes: triple NUL cpu NUL features.
 lj_result lj_host_target(void);
 
+// For a handler of signals (siginfo_t *, ucontext_t *): if this thread is inside of a function of this package, that ends as with a fatal error, and the handler
+// is left by a jump; else it returns. Async-signal-safe.
+void lj_llvm_crashed(int signal, void *siginfo, void *ucontext);
+
 // Runs fn so that a fatal error of LLVM on this thread ends it: returns 1, or 0 with the error's text in message.
 int lj_llvm_land(void (*fn)(void *), void *arg, char *message, size_t size);
 

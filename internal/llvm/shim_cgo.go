@@ -233,6 +233,10 @@ func readStats() Stats {
 
 func trim() { C.malloc_trim(0) }
 
+// CrashHandler is the address of the C function lj_llvm_crashed (shim.h), for who handles the signals of this process: a crash of LLVM then
+// is an *Error of kind Fatal.
+func CrashHandler() unsafe.Pointer { return unsafe.Pointer(C.lj_llvm_crashed) }
+
 // Landing is the address of the C function lj_llvm_land (shim.h), with which another user of this
 // libLLVM in the process has its fatal errors returned.
 func Landing() unsafe.Pointer { return unsafe.Pointer(C.lj_llvm_land) }
