@@ -61,3 +61,26 @@ func ExampleSplit() {
 	// twice [twice]
 	// data []
 }
+
+func ExampleEngine_Symbolize() {
+	eng, err := livejit.New()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer eng.Close()
+	if _, err := eng.Add(context.Background(), livejit.IR("id.ll", "define i64 @id(i64 %x) { ret i64 %x }")); err != nil {
+		fmt.Println(err)
+		return
+	}
+	id := eng.Function("id")
+	body := id.Versions()[0]
+	for _, pc := range []uintptr{id.Addr(), body.Addr, body.Addr + 1} {
+		l, ok := eng.Symbolize(uint64(pc))
+		fmt.Println(l, ok)
+	}
+	// Output:
+	// stub of id true
+	// id@1+0x0 true
+	// id@1+0x1 true
+}

@@ -3,25 +3,32 @@ package livejit
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"livejit/internal/hostsym"
-	"livejit/internal/stubtable"
+	"livejit/internal/symtab"
 	"livejit/internal/unwind"
 )
 
-// Location says what an address of machine code belongs to.
+// Location says what lies at an address of code.
 type Location struct {
 	PC       uint64
 	Module   string // name of the module; "" for code that is not the engine's
-	Function string // symbol name; "" if it has none
-	Version  int    // of the function, from 1; 0 for code that has no versions
-	Offset   uint64 // of PC in the function
-	Stub     bool   // PC is in the function's stub, which leads to its current version
-	Object   string // file that holds the code, for code of the process and its libraries
+	Function string // as the linker knows it; "" if unknown
+	Version  int    // of the function; 0 if it has none
+	Offset   uint64 // bytes from the function's first instruction, or from the stub's
+
+	File         string // of the source, "" if there is no debug information
+	Line, Column int    // from 1; 0 if unknown
+	IR           string // the IR instruction, of a module whose lines are those of its IR
+
+	Object  string // the library or program of a Foreign location, a path
+	Stub    bool   // the address is in the stub of Function
+	Foreign bool   // the code is not the engine's: of the process, of a library, or Go's
 }
 
-// String returns "fib@3+0x1a" for code of the engine, "strlen+0x20 (libc.so.6)" for code of libraries, and the
+// String returns the location in one line: "fib@3+0x1a (fib.c:12:5)", "stub of fib", "strlen+0x9 (libc.so.6)", and the
 // address alone if nothing is known of it. C++ names are as in the source.
 func (l Location) String() string {
 	if l.Function == "" && l.Object == "" {
@@ -42,29 +49,35 @@ func (l Location) String() string {
 	if l.Function != "" && !l.Stub {
 		fmt.Fprintf(&b, "+%#x", l.Offset)
 	}
-	if l.Object != "" {
+	switch {
+	case l.File != "" && l.Column > 0:
+		fmt.Fprintf(&b, " (%s:%d:%d)", l.File, l.Line, l.Column)
+	case l.File != "":
+		fmt.Fprintf(&b, " (%s:%d)", l.File, l.Line)
+	case l.Object != "":
 		fmt.Fprintf(&b, " (%s)", filepath.Base(l.Object))
 	}
 	return b.String()
 }
 
-// Symbolize says what the machine code at pc belongs to: a version of a function of this engine, also an old one that is
-// still in memory, a stub, or a function that the process or one of its libraries exports. ok is false if nothing is known. For a return
-// address ask for the byte before it: the call is what is meant.
-func (e *Engine) Symbolize(pc uint64) (l Location, ok bool) {
-	if e.inRange(pc) {
-		return e.symbolizeOwn(pc)
+// Symbolize says what the code at pc is. For a return address ask for pc-1, which lies in
+// the call. The engine's own code is found whether it is current or an old version that was
+// not freed yet; so are its stubs. All other code of the process is Foreign: Go functions
+// are named by Go's tables, native ones by the closest symbol that their library exports.
+// false: pc is in no code that anyone knows.
+//
+// It waits for transactions that are being linked. An address that a thread was found at stays
+// resolvable for as long as that thread's call lasts.
+func (e *Engine) Symbolize(pc uint64) (Location, bool) {
+	if !e.inRange(pc) {
+		return foreign(pc)
 	}
-	l.PC = pc
-	file, symbol, start := hostsym.Origin(uintptr(pc))
-	if file == "" && symbol == "" {
-		return l, false
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return Location{PC: pc}, false
 	}
-	l.Object, l.Function = file, symbol
-	if symbol != "" {
-		l.Offset = pc - uint64(start)
-	}
-	return l, true
+	return e.own(pc)
 }
 
 func (e *Engine) inRange(pc uint64) bool {
@@ -72,42 +85,100 @@ func (e *Engine) inRange(pc uint64) bool {
 	return pc >= lo && pc < hi
 }
 
-func (e *Engine) symbolizeOwn(pc uint64) (l Location, ok bool) {
-	l.PC = pc
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return l, false
+// own is Symbolize for code of the engine, which is locked.
+func (e *Engine) own(pc uint64) (Location, bool) {
+	l := Location{PC: pc}
+	if code, ok := e.region.Find(pc); ok {
+		p := e.pieces[code.ID]
+		if p == nil {
+			return l, false
+		}
+		l.Module, l.Function, l.Version, l.Offset = p.module.name, p.name, int(p.Number), pc-code.Start
+		e.inside(&l, p, code)
+		return l, true
 	}
-	code, ok := unwind.Find(pc)
-	if !ok {
-		for s := range e.table.All {
-			if s.Stub != 0 && pc >= s.Stub && pc < s.Stub+stubtable.StubSize {
-				l.Function, l.Stub, l.Offset = s.Name, true, pc-s.Stub
-				if m, ok := s.Owner.(*Module); ok {
-					l.Module = m.name
-				}
-				return l, true
+	if stub, ok := e.stubs.At(pc); ok {
+		l.Stub, l.Offset = true, pc-stub.Addr
+		if s := e.behind(stub.Addr, e.stubs.Target(stub)); s != nil {
+			l.Function = s.Name
+			if m, ok := s.Owner.(*Module); ok {
+				l.Module = m.name
 			}
 		}
-		return l, false
+		return l, true
 	}
-	var p *piece
-	if int(code.ID) < len(e.pieces) {
-		p = e.pieces[code.ID]
-	}
-	if p == nil {
-		return l, false
-	}
-	l.Module, l.Function = p.module.name, p.name
-	if s := p.Symbol; s != nil {
-		l.Version = int(p.Number)
-		if s.Current == &p.Version {
-			l.Version = int(s.Last)
+	for name, h := range e.defined { // the way into a Go function
+		if pc >= h.thunk.RX && pc < h.thunk.RX+h.thunk.Size {
+			l.Stub, l.Function, l.Offset = true, name, pc-h.thunk.RX
+			return l, true
 		}
 	}
-	l.Offset = pc - code.Start
-	return l, true
+	return l, false
+}
+
+// inside finds the function of a code block with several, such as a .text section of an object that was
+// not compiled with a section for each function.
+func (e *Engine) inside(l *Location, p *piece, code unwind.Code) {
+	if p.current > 1 || p.current == 1 && p.Symbol != nil && p.Symbol.Body != code.Start {
+		var best *symtab.Symbol
+		for _, s := range p.module.symbols {
+			if s == nil || s.Current != &p.Version || !callable(s) || s.Body > l.PC || s.Body < code.Start {
+				continue
+			}
+			if best == nil || s.Body > best.Body {
+				best = s
+			}
+		}
+		if best != nil {
+			l.Function, l.Version, l.Offset = best.Name, int(best.Last), l.PC-best.Body
+			return
+		}
+	}
+	if l.Function == "" && code.Func > code.Start {
+		l.Offset = l.PC - code.Func
+	}
+}
+
+// behind returns the symbol whose stub leads to target, nil if it is not known.
+func (e *Engine) behind(stub, target uint64) *symtab.Symbol {
+	if s := e.missing[stub]; s != nil {
+		return s
+	}
+	if code, ok := e.region.Find(target); ok && e.pieces[code.ID] != nil {
+		p := e.pieces[code.ID]
+		if p.Symbol != nil && p.Symbol.Stub == stub {
+			return p.Symbol
+		}
+		for _, s := range p.module.symbols {
+			if s != nil && s.Stub == stub && s.Alias == nil {
+				return s
+			}
+		}
+	}
+	var found *symtab.Symbol
+	e.table.All(func(s *symtab.Symbol) bool { // a function of the host, or one that its resolver has chosen
+		if s.Stub == stub {
+			found = s
+		}
+		return found == nil
+	})
+	return found
+}
+
+// foreign names code that is not the engine's.
+func foreign(pc uint64) (Location, bool) {
+	l := Location{PC: pc, Foreign: true}
+	if f := runtime.FuncForPC(uintptr(pc)); f != nil {
+		l.Function, l.Offset = f.Name(), pc-uint64(f.Entry())
+		l.File, l.Line = f.FileLine(uintptr(pc))
+		return l, true
+	}
+	file, symbol, start := hostsym.Origin(uintptr(pc))
+	l.Object, l.Function = file, symbol
+	if symbol != "" {
+		l.Offset = pc - uint64(start)
+	}
+	return l, file != ""
 }
 
 // trace makes locations of a native backtrace: all but the first are return addresses.
