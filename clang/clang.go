@@ -40,6 +40,9 @@ type Options struct {
 	// each once and as clang found it, also when the translation failed. Of a header that is
 	// not there nothing is said.
 	Depends func(files []string)
+	// Declarations, if set, is called with what the source declares at file scope, in its
+	// order, also when there are errors in it, as far as clang understood it.
+	Declarations func(list []Declaration)
 }
 
 // Buffer is a file in memory. A relative path is taken from the working directory.
@@ -78,6 +81,41 @@ func Source(name, text string, o Options) livejit.Source {
 	})
 }
 
+// Precompile makes a precompiled header of the header file at path, in the file out, which later
+// translations take with the flags -include-pch and out. They have to have the same language and
+// options, and everything that was read has to stay as it is. o.Lang is "c" (the default) or
+// "c++".
+func Precompile(ctx context.Context, path, out string, o Options) error {
+	driver, err := library()
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	args := append(o.arguments(driver), "-x", o.lang()+"-header", "-Xclang", "-emit-pch", "-Xclang", "-o", "-Xclang", out, "--", path)
+	made := compile(args, o.Buffers, false)
+	if o.Depends != nil {
+		o.Depends(readFiles(made.files))
+	}
+	if !made.ok {
+		return failure(path, made)
+	}
+	if o.Warnings != nil && made.messages != "" {
+		o.Warnings(made.messages)
+	}
+	return nil
+}
+
+// arguments is the beginning of the driver's command line.
+func (o Options) arguments(driver string) []string {
+	args := []string{driver, "-fPIC", "-fno-color-diagnostics", "-O" + strconv.Itoa(o.OptLevel)}
+	if o.OptLevel > 0 {
+		args = append(args, "-Xclang", "-disable-llvm-passes")
+	}
+	return append(args, o.Flags...)
+}
+
 // translate runs the front end on the file called name.
 func (o Options) translate(ctx context.Context, name string) (livejit.Source, error) {
 	driver, err := library()
@@ -87,15 +125,17 @@ func (o Options) translate(ctx context.Context, name string) (livejit.Source, er
 	if err := ctx.Err(); err != nil {
 		return livejit.Source{}, err
 	}
-	args := []string{driver, "-fPIC", "-fno-color-diagnostics", "-O" + strconv.Itoa(o.OptLevel)}
-	if o.OptLevel > 0 {
-		args = append(args, "-Xclang", "-disable-llvm-passes")
-	}
-	args = append(args, o.Flags...)
-	args = append(args, "-x", o.lang(), "--", name)
-	out := compile(args, o.Buffers)
+	args := append(o.arguments(driver), "-x", o.lang(), "--", name)
+	out := compile(args, o.Buffers, o.Declarations != nil)
 	if o.Depends != nil {
 		o.Depends(readFiles(out.files))
+	}
+	if o.Declarations != nil {
+		list, err := readDeclarations(name, out.declared)
+		if err != nil {
+			return livejit.Source{}, err
+		}
+		o.Declarations(list)
 	}
 	if !out.ok {
 		return livejit.Source{}, failure(name, out)

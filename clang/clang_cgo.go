@@ -1,7 +1,7 @@
 package clang
 
 /*
-#cgo CXXFLAGS: -std=c++17 -O2 -g0 -DNDEBUG -fno-exceptions -fno-rtti -D_GNU_SOURCE -D__STDC_CONSTANT_MACROS -D__STDC_FORMAT_MACROS -D__STDC_LIMIT_MACROS -Wall -Wno-unused-parameter
+#cgo CXXFLAGS: -std=c++17 -O2 -g0 -DNDEBUG -fno-exceptions -fno-rtti -D_GNU_SOURCE -D__STDC_CONSTANT_MACROS -D__STDC_FORMAT_MACROS -D__STDC_LIMIT_MACROS -Wall -Wno-unused-parameter -Wno-nonnull
 #cgo LDFLAGS: -ldl
 #include <stdlib.h>
 #include "shim.h"
@@ -41,11 +41,12 @@ type compiled struct {
 	bitcode   []byte
 	messages  string
 	files     string // each ended by a zero byte
+	declared  []byte // JSON, if it was asked for
 }
 
 // compile runs the front end with a driver's command line and files that lie over the
-// disk's.
-func compile(args []string, files []Buffer) compiled {
+// disk's. declarations asks for what the source declares.
+func compile(args []string, files []Buffer, declarations bool) compiled {
 	var pinned runtime.Pinner
 	defer pinned.Unpin()
 	var given []*C.char
@@ -76,7 +77,11 @@ func compile(args []string, files []Buffer) compiled {
 			pinned.Pin((*byte)(p))
 		}
 	}
-	r := C.lj_clang_compile(unsafe.SliceData(argv), C.size_t(len(argv)), unsafe.SliceData(memory), C.size_t(len(memory)),
+	wants := C.int(0)
+	if declarations {
+		wants = 1
+	}
+	r := C.lj_clang_compile(unsafe.SliceData(argv), C.size_t(len(argv)), unsafe.SliceData(memory), C.size_t(len(memory)), wants,
 		C.lj_land_fn(llvm.Landing()))
 	defer C.lj_clang_result_free(&r)
 	return compiled{
@@ -84,5 +89,6 @@ func compile(args []string, files []Buffer) compiled {
 		bitcode:  append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(r.bitcode)), r.bitcode_size)...),
 		messages: string(unsafe.Slice((*byte)(unsafe.Pointer(r.messages)), r.messages_size)),
 		files:    string(unsafe.Slice((*byte)(unsafe.Pointer(r.files)), r.files_size)),
+		declared: append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(r.declarations)), r.declarations_size)...),
 	}
 }

@@ -2,6 +2,7 @@
 //
 // The symbols of libclang-cpp come through imports.S, which can carry functions only: this file derives from no class of
 // clang and names none of its variables (a vtable or type information would be one; the build fails then).
+#include "declarations.h"
 #include "shim.h"
 
 #include <cstdlib>
@@ -17,6 +18,7 @@
 #include "clang/Frontend/CompilerInstance.h"
 #include "clang/Frontend/CompilerInvocation.h"
 #include "clang/Frontend/TextDiagnosticPrinter.h"
+#include "clang/FrontendTool/Utils.h"
 #include "llvm/Bitcode/BitcodeWriter.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -36,6 +38,8 @@ struct Job {
   std::string messages;
   llvm::SmallVector<char, 0> bitcode;
   std::string read;
+  std::string declared;
+  bool wantsDeclarations = false;
   bool ok = false;
 };
 
@@ -49,6 +53,18 @@ llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> fileSystem(llvm::ArrayRef<lj_cla
   for (auto &f : files) memory->addFile(f.path, 0, llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(f.text, f.size), f.path));
   over->pushOverlay(memory);
   return over;
+}
+
+// Runs the action as CompilerInstance::ExecuteAction does, and has a look at the syntax tree before it goes.
+bool execute(Job &job, CompilerInstance &instance, FrontendAction &action) {
+  if (!action.PrepareToExecute(instance) || !instance.createTarget()) return false;
+  for (const FrontendInputFile &file : instance.getFrontendOpts().Inputs) {
+    if (!action.BeginSourceFile(instance, file)) return false;
+    if (llvm::Error err = action.Execute()) llvm::consumeError(std::move(err)); // clang has said it
+    if (job.wantsDeclarations && instance.hasASTContext()) job.declared = declarations(instance.getASTContext());
+    action.EndSourceFile();
+  }
+  return !instance.getDiagnostics().hasErrorOccurred();
 }
 
 void compile(void *arg) {
@@ -67,6 +83,7 @@ void compile(void *arg) {
   if (!invocation || wrongFlags) return;
   invocation->getFrontendOpts().DisableFree = false;
   invocation->getCodeGenOpts().DisableFree = false;
+  invocation->getCodeGenOpts().ClearASTBeforeBackend = !job.wantsDeclarations;
   invocation->getDiagnosticOpts().ShowColors = false;
 
   CompilerInstance instance(std::move(invocation));
@@ -74,11 +91,13 @@ void compile(void *arg) {
   instance.createDiagnostics(new TextDiagnosticPrinter(out, instance.getDiagnosticOpts()), true);
   instance.setVerboseOutputStream(out);
   llvm::LLVMContext context;
-  {
+  if (instance.getFrontendOpts().ProgramAction == frontend::GeneratePCH) {
+    job.ok = ExecuteCompilerInvocation(&instance);
+  } else {
     CodeGenAction *made = new EmitLLVMOnlyAction(&context);
     asm("" : "+r"(made)); // else the compiler knows the class and wants its vtable for the destructor
     std::unique_ptr<CodeGenAction> action(made);
-    job.ok = instance.ExecuteAction(*action);
+    job.ok = execute(job, instance, *action);
     if (job.ok) {
       std::unique_ptr<llvm::Module> module = action->takeModule();
       job.ok = module != nullptr;
@@ -109,7 +128,8 @@ char *copy(const char *p, size_t n) {
 
 extern "C" {
 
-lj_clang_result lj_clang_compile(const char *const *args, size_t nargs, const lj_clang_file *files, size_t nfiles, lj_land_fn land) {
+lj_clang_result lj_clang_compile(const char *const *args, size_t nargs, const lj_clang_file *files, size_t nfiles, int declarations,
+                                 lj_land_fn land) {
   static const bool ready = [] { // for inline assembly
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
@@ -120,6 +140,7 @@ lj_clang_result lj_clang_compile(const char *const *args, size_t nargs, const lj
   auto *job = new Job;
   job->args = llvm::ArrayRef<const char *>(args, nargs);
   job->files = llvm::ArrayRef<lj_clang_file>(files, nfiles);
+  job->wantsDeclarations = declarations;
   lj_clang_result r = {};
   char fatal[512] = "";
   if (!land(compile, job, fatal, sizeof fatal)) {
@@ -132,6 +153,7 @@ lj_clang_result lj_clang_compile(const char *const *args, size_t nargs, const lj
   r.bitcode = copy(job->bitcode.data(), r.bitcode_size = job->bitcode.size());
   r.messages = copy(job->messages.data(), r.messages_size = job->messages.size());
   r.files = copy(job->read.data(), r.files_size = job->read.size());
+  r.declarations = copy(job->declared.data(), r.declarations_size = job->declared.size());
   delete job;
   return r;
 }
@@ -140,6 +162,7 @@ void lj_clang_result_free(lj_clang_result *r) {
   free(r->bitcode);
   free(r->messages);
   free(r->files);
+  free(r->declarations);
 }
 
 } // extern "C"

@@ -23,6 +23,8 @@ typedef struct {
   size_t messages_size;
   char *files; // every file that was read, each ended by a zero byte
   size_t files_size;
+  char *declarations; // JSON, if asked for and clang came so far
+  size_t declarations_size;
 } lj_clang_result;
 
 // Loads libclang-cpp and binds the symbols of imports.S to it. Returns NULL, or what went wrong (dlerror's text).
@@ -31,10 +33,12 @@ const char *lj_clang_load(void);
 // Where the library that was loaded lies, for finding the headers that belong to it.
 const char *lj_clang_library(void);
 
-// Compiles the last of args, a command line of the clang driver with its name first, to bitcode. land runs a function
+// Compiles the last of args, a command line of the clang driver with its name first, to bitcode; or, if the language is a
+// header's, to a precompiled header in the file that -o names. declarations asks for what it declares. land runs a function
 // so that a fatal error of LLVM ends it: it returns 0 and fills message then.
 typedef int (*lj_land_fn)(void (*fn)(void *), void *arg, char *message, size_t size);
-lj_clang_result lj_clang_compile(const char *const *args, size_t nargs, const lj_clang_file *files, size_t nfiles, lj_land_fn land);
+lj_clang_result lj_clang_compile(const char *const *args, size_t nargs, const lj_clang_file *files, size_t nfiles, int declarations,
+                                 lj_land_fn land);
 void lj_clang_result_free(lj_clang_result *r);
 
 #ifdef __cplusplus

@@ -14,9 +14,10 @@ const usage = `livejit runs C, C++ and LLVM programs function by function.
 Usage:
 
     livejit run [options] FILE... [-- ARG...]   load files and run main
+    livejit repl [options] [FILE...]            a prompt for C and C++
     livejit split FILE -o DIR                   write one bitcode module for each function
     livejit bench [options]                     measure replacing, memory and calls here
-    livejit help [run|split|bench]              this text, or that of a command
+    livejit help [run|repl|split|bench]         this text, or that of a command
 
 Exit status is the program's; 2 for wrong usage, 1 when a file cannot be loaded.
 `
@@ -29,6 +30,7 @@ type command struct {
 
 var commands = map[string]command{
 	"bench": {benchUsage, bench},
+	"repl":  {replUsage, prompt},
 	"run":   {runUsage, run},
 	"split": {splitUsage, split},
 }

@@ -1,0 +1,172 @@
+package repl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"livejit"
+	"livejit/clang"
+)
+
+// expression prints the value of text with its type. It returns false if text is none; the
+// error is that of running it.
+func (s *Session) expression(ctx context.Context, text, name string) (bool, error) {
+	layout, value := s.typeOf(ctx, text, name)
+	if layout == nil {
+		return false, nil
+	}
+	body := value + ";"
+	if layout.Kind == "void" {
+		return true, s.statement(ctx, body, name)
+	}
+	show := "__livejit_show"
+	take := "__auto_type __livejit_value = "
+	address := "&__livejit_value"
+	switch {
+	case s.config.Lang == "c++":
+		take = "auto &&__livejit_value = "
+	case layout.Kind == "array", layout.Kind == "function":
+		take = "const volatile void *__livejit_value = "
+		address = "__livejit_value"
+	}
+	declare := "extern void __livejit_show(const volatile void *);\n"
+	if s.config.Lang == "c++" {
+		declare = "extern \"C\" void __livejit_show(const volatile void *);\n"
+		address = "(const volatile void *)__builtin_addressof(__livejit_value)"
+	}
+	s.show = layout
+	return true, s.run(ctx, declare, take+"\n#line 1 \""+name+"\"\n"+body+" "+show+"("+address+");", name)
+}
+
+// typeOf returns what clang says of the type of an expression, and the expression as it can be
+// used; nil if text is none. A bit-field has no type that could be asked for: it has to become a
+// value first.
+func (s *Session) typeOf(ctx context.Context, text, name string) (*clang.Layout, string) {
+	for _, value := range []string{"(" + text + "\n)", "((void)0, (" + text + "\n))"} {
+		u, err := s.translate(ctx, "__typeof__ "+value+" *__livejit_type;", name, nil)
+		if err != nil {
+			continue
+		}
+		for _, d := range u.declarations {
+			if d.Name == "__livejit_type" && d.Layout != nil && d.Layout.Element != nil {
+				return d.Layout.Element, value
+			}
+		}
+	}
+	return nil, ""
+}
+
+// statement runs text as the body of a function.
+func (s *Session) statement(ctx context.Context, text, name string) error {
+	return s.run(ctx, "", text, name)
+}
+
+// run compiles a function of its own with text as its body, calls it, and takes it away.
+func (s *Session) run(ctx context.Context, declare, text, name string) error {
+	s.counter++
+	symbol := fmt.Sprintf("__livejit_run%d", s.counter)
+	head := "void " + symbol + "(void) {"
+	if s.config.Lang == "c++" {
+		head = "extern \"C\" " + head
+	}
+	u, err := s.translate(ctx, declare+head+"\n#line 1 \""+name+"\"\n"+text+"\n;}", name, nil)
+	if err != nil {
+		return err
+	}
+	s.warn(u)
+	var module *livejit.Module
+	begin := time.Now()
+	err = s.linking(ctx, func() error {
+		// Not Add: namespaces in front of it are defined already.
+		result, err := s.engine.Replace(ctx, u.source)
+		if err == nil && len(result.Modules) > 0 {
+			module = result.Modules[0]
+		}
+		return err
+	})
+	s.spent.engine += time.Since(begin)
+	if err != nil {
+		return err
+	}
+	begin = time.Now()
+	_, failed := s.engine.Call(ctx, symbol)
+	s.flush()
+	s.spent.run += time.Since(begin)
+	if failed != nil {
+		failed = s.explain(failed)
+	}
+	return errors.Join(failed, s.discard(ctx, module, symbol))
+}
+
+// discard takes a function away that has run. What it has of data stays: a variable may hold its
+// address now.
+func (s *Session) discard(ctx context.Context, module *livejit.Module, symbol string) error {
+	if module != nil {
+		if stats := module.Stats(); stats.ConstBytes == 0 && stats.DataBytes == 0 && stats.Functions == 1 {
+			return module.Close()
+		}
+	}
+	_, err := s.engine.Update(ctx, func(u *livejit.Update) error { u.ForceDelete(symbol); return nil })
+	return err
+}
+
+// explain says in the words of the prompt why a call ended.
+func (s *Session) explain(err error) error {
+	var deleted *livejit.DeletedError
+	if errors.As(err, &deleted) {
+		name := livejit.Demangle(deleted.Name)
+		if i := s.program.items[deleted.Name]; i != nil && i.broken != "" {
+			return fmt.Errorf("%s was called, which does not compile any more", name)
+		}
+		return fmt.Errorf("%s was called, which is not defined", name)
+	}
+	return err
+}
+
+// directive does one line of the preprocessor, or one #if to #endif.
+func (s *Session) directive(ctx context.Context, text string) error {
+	if !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	line := strings.TrimSpace(text)
+	rest := strings.TrimSpace(line[strings.Index(line, directive(line))+len(directive(line)):])
+	i := &item{key: line, kind: header, name: line, text: text, line: true}
+	switch word := directive(line); word {
+	case "include", "import", "include_next":
+		i.kind, i.defined = include, true
+	case "define", "undef":
+		name := rest[:wordEnd(rest, 0)]
+		if name == "" {
+			return fmt.Errorf("#%s needs a name", word)
+		}
+		i.key, i.name, i.names = "#define "+name, name, []string{name}
+	case "pragma", "warning", "error", "line":
+		i.kind = include
+	}
+	i = finished(i)
+	i.seen, i.defined = text, true
+	if word := directive(line); word == "define" {
+		i.seen = "#undef " + i.name + "\n" + text
+		i.uses = identifiers(rest[wordEnd(rest, 0):])
+	}
+	if i.kind != include {
+		// Clang says whether the line is right before anything changes.
+		if _, err := s.compile(ctx, text, "input", func(o *item) bool { return o.key == i.key }); err != nil {
+			return err
+		}
+		if _, last := s.program.headers(); last == 0 || s.program.items[i.key] == nil || s.program.items[i.key].order > last {
+			return s.change(ctx, []*item{i}, nil, nil)
+		}
+	}
+	s.headers = "" // a header may have changed on disk
+	undo := s.program.apply([]*item{i}, nil)
+	err := s.precompile(ctx)
+	undo()
+	if err != nil {
+		return errors.Join(err, s.precompile(ctx))
+	}
+	return s.change(ctx, []*item{i}, nil, nil)
+}

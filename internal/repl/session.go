@@ -1,0 +1,288 @@
+// Package repl is a prompt for C and C++: what is typed is compiled and becomes part of a
+// program that is alive. Everything can be typed again: a function, variable, type or macro of a
+// name that is there takes the other's place in one transaction, and what depends on it is
+// compiled again.
+//
+// A session keeps the program as items, each one definition as source text. An input is one
+// translation unit: in front of it stand the declarations that it needs of other items, and
+// only those, so that its cost does not grow with the program. Clang says what an input
+// declares (clang.Options.Declarations); what is no declaration is tried as an expression,
+// then as statements. Includes are a precompiled header.
+package repl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"livejit"
+	"livejit/clang"
+)
+
+// Config is what a session is made from.
+type Config struct {
+	Lang     string           // "c" or "c++"
+	OptLevel int              // 0 to 3
+	Flags    []string         // for clang
+	Options  []livejit.Option // of the engine, beside the optimisation level
+	Out      io.Writer        // values
+	Notes    io.Writer        // what became of definitions, and errors
+	// Talk also says what goes without saying: that a definition was added or replaced.
+	Talk bool
+}
+
+// Session is one program at a prompt. It is for one goroutine at a time, which is locked to
+// its thread, so that thread-local variables of the program keep their values.
+type Session struct {
+	config  Config
+	engine  *livejit.Engine
+	dir     string // of precompiled headers
+	program *program
+	history map[string][]*item // earlier items by key, the latest last; nil: there was none
+	changes []change           // definitions that were made, the latest last
+	missing map[string]bool    // linker's names that are used and not defined
+	typed   map[string]bool    // identifiers that were in an input, for completion
+	headers string             // what the precompiled header was made of
+	pch     string             // its file; empty: none
+	counter int
+	show    *clang.Layout // of the value that native code shows next
+	timing  bool
+	spent   spent
+	flush   func()
+	memory  *os.File
+	quit    bool
+}
+
+// change is one input that changed definitions: what was there before of each key.
+type change struct {
+	before map[string]*item // nil: nothing was
+}
+
+// spent is where the time of an input went.
+type spent struct{ front, engine, swap, run time.Duration }
+
+// New makes a session. Close must be called to give back what it holds.
+func New(config Config) (*Session, error) {
+	if config.Lang != "c" && config.Lang != "c++" {
+		return nil, fmt.Errorf("no language %q at the prompt: it is c or c++", config.Lang)
+	}
+	// A variable may keep the address of a literal in a version that is gone.
+	options := append([]livejit.Option{livejit.WithOptLevel(config.OptLevel), livejit.WithKeptConstants()}, config.Options...)
+	engine, err := livejit.New(options...)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{config: config, engine: engine}
+	s.clear()
+	if err := s.start(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Session) clear() {
+	s.program = newProgram()
+	s.history = map[string][]*item{}
+	s.changes = nil
+	s.missing = map[string]bool{}
+	s.typed = map[string]bool{}
+	s.headers, s.pch = "", ""
+}
+
+// start prepares the engine for a session.
+func (s *Session) start() error {
+	var err error
+	if s.memory, err = os.Open("/proc/self/mem"); err != nil {
+		return err
+	}
+	if s.dir, err = os.MkdirTemp("", "livejit-repl-"); err != nil {
+		return err
+	}
+	return s.prime()
+}
+
+// prime defines what the session itself needs of the program.
+func (s *Session) prime() error {
+	err := s.engine.Define("__livejit_show", func(value uintptr) { fmt.Fprintln(s.config.Out, s.value(value)) })
+	if err != nil {
+		return err
+	}
+	source := clang.Source("livejit", "int fflush(void *);\nvoid __livejit_flush(void) { fflush(0); }\n", clang.Options{})
+	if _, err := s.engine.Add(context.Background(), source); err != nil {
+		return err
+	}
+	return s.engine.Bind("__livejit_flush", &s.flush)
+}
+
+// Close ends the program: its destructors run, and everything is given back.
+func (s *Session) Close() error {
+	err := s.engine.Close()
+	if s.dir != "" {
+		err = errors.Join(err, os.RemoveAll(s.dir))
+	}
+	if s.memory != nil {
+		err = errors.Join(err, s.memory.Close())
+	}
+	return err
+}
+
+// Engine is the session's engine. It changes with a reset.
+func (s *Session) Engine() *livejit.Engine { return s.engine }
+
+// Done says whether the session was asked to end.
+func (s *Session) Done() bool { return s.quit }
+
+// Open says whether text is the beginning of an input that needs more lines.
+func Open(text string) bool {
+	if strings.HasPrefix(strings.TrimSpace(text), ":") {
+		return false
+	}
+	_, open := scan(text)
+	return open != "" || openConditional(text)
+}
+
+// Input does what was typed: a command, definitions, statements or an expression. An error
+// is what clang or the engine said about it, or what a command did; definitions are as they
+// were before, then.
+func (s *Session) Input(ctx context.Context, text string) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	s.spent = spent{}
+	text = strings.TrimSpace(text)
+	if strings.HasPrefix(text, ":") {
+		return s.command(ctx, text)
+	}
+	err := s.source(ctx, text, "input")
+	if s.timing && text != "" {
+		s.note("front end %s, code %s, swap %s, run %s", short(s.spent.front), short(s.spent.engine-s.spent.swap), short(s.spent.swap), short(s.spent.run))
+	}
+	return err
+}
+
+// source does what C text says, directive by directive and piece by piece.
+func (s *Session) source(ctx context.Context, text, name string) error {
+	for _, p := range parts(text) {
+		var err error
+		if p.directive {
+			err = s.directive(ctx, p.text)
+		} else {
+			err = s.piece(ctx, p.text, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// piece does one piece of input without directives.
+func (s *Session) piece(ctx context.Context, text, name string) error {
+	text = strings.TrimSpace(text)
+	for _, word := range identifiers(text) {
+		s.typed[word] = true
+	}
+	tokens, _ := scan(text)
+	if len(tokens) == 0 {
+		return nil
+	}
+	last := tokens[len(tokens)-1]
+	complete := last.text == ";" || last.text == "}"
+	if !complete {
+		if done, err := s.expression(ctx, text, name); done {
+			return err
+		}
+	}
+	declared := s.define(ctx, text, name, complete)
+	if declared == nil || !isSyntax(declared) {
+		return declared
+	}
+	if list := segments(text); len(list) > 1 && complete {
+		return s.mixed(ctx, list, name, declared)
+	}
+	ran := s.statement(ctx, text, name)
+	return further(ran, declared)
+}
+
+// mixed does declarations and statements that were typed together, one after the other.
+func (s *Session) mixed(ctx context.Context, list []string, name string, whole error) error {
+	var run []string
+	flush := func() error {
+		if len(run) == 0 {
+			return nil
+		}
+		text := strings.Join(run, "\n")
+		run = nil
+		return further(s.statement(ctx, text, name), whole)
+	}
+	for n, text := range list {
+		if s.declares(text) {
+			if err := flush(); err != nil {
+				return err
+			}
+			if err := s.define(ctx, text, name, true); err != nil {
+				if n > 0 {
+					s.note("what stands before it is done")
+				}
+				return err
+			}
+			continue
+		}
+		run = append(run, text)
+	}
+	return flush()
+}
+
+// declares says whether one segment is a declaration: clang finds no error of syntax in it.
+func (s *Session) declares(text string) bool {
+	u, err := s.translate(context.Background(), text, "input", nil)
+	return err == nil || constantInitialiser(err) && len(u.declarations) > 0
+}
+
+// further returns the error that clang found later in the text: the other one came from
+// taking it for what it is not.
+func further(a, b error) error {
+	var x, y *livejit.CompileError
+	if a == nil || !errors.As(a, &x) || !errors.As(b, &y) {
+		return a
+	}
+	p, q := x.Diagnostics[0], y.Diagnostics[0]
+	if q.Line > p.Line || q.Line == p.Line && q.Column > p.Column {
+		return b
+	}
+	return a
+}
+
+// isSyntax says whether clang refused the text, so that it may be something else.
+func isSyntax(err error) bool {
+	var compile *livejit.CompileError
+	return errors.As(err, &compile) && compile.Stage == "clang"
+}
+
+func (s *Session) note(format string, args ...any) { fmt.Fprintf(s.config.Notes, format+"\n", args...) }
+
+// talk is for what goes without saying.
+func (s *Session) talk(format string, args ...any) {
+	if s.config.Talk {
+		s.note(format, args...)
+	}
+}
+
+// header writes a file name of the session's folder.
+func (s *Session) file(name string) string { return filepath.Join(s.dir, name) }
+
+// short rounds a time to what one reads at a glance.
+func short(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return fmt.Sprintf("%d µs", d.Microseconds())
+	case d < time.Second:
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1e3)
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}
