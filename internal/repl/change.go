@@ -244,7 +244,7 @@ func (s *Session) linking(ctx context.Context, link func() error) error {
 		}
 		unit, failed := s.compile(ctx, text, u.Symbol, func(i *item) bool { return i.symbol == u.Symbol })
 		if failed == nil {
-			_, failed = s.engine.Add(ctx, unit.source)
+			_, failed = s.engine.Replace(ctx, unit.source)
 		}
 		if failed != nil {
 			err = failed
