@@ -72,14 +72,15 @@ func (t *transaction) linkLocked(ctx context.Context) error {
 		}
 	}
 	for _, pass := range []func(context.Context) error{
-		t.define,   // every definition that is kept is in names; losers refer to winners
-		t.pull,     // archive members that are needed are units too
-		t.bind,     // every symbol in use has a meaning
-		t.plan,     // every unit is cut into pieces
-		t.allocate, // beyond this point every block and every symbol has an address
-		t.fixUp,    // every edge is applied, aside
-		t.write,    // memory holds the code, nothing can reach it yet
-		t.publish,  // what can fail comes first
+		t.define,       // every definition that is kept is in names; losers refer to winners
+		t.pull,         // archive members that are needed are units too
+		t.bind,         // every symbol in use has a meaning
+		t.plan,         // every unit is cut into pieces
+		t.allocate,     // beyond this point every block and every symbol has an address
+		t.fixUp,        // every edge is applied, aside
+		t.debugObjects, // debug information is kept, with final addresses
+		t.write,        // memory holds the code, nothing can reach it yet
+		t.publish,      // what can fail comes first
 	} {
 		if err := pass(ctx); err != nil {
 			return err

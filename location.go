@@ -19,7 +19,7 @@ type Location struct {
 	Version  int    // of the function; 0 if it has none
 	Offset   uint64 // bytes from the function's first instruction, or from the stub's
 
-	File         string // of the source, "" if there is no debug information
+	File         string // of the source, as its compiler was given it; "" without debug information, see WithDebug
 	Line, Column int    // from 1; 0 if unknown
 	IR           string // the IR instruction, of a module whose lines are those of its IR
 
@@ -95,6 +95,9 @@ func (e *Engine) own(pc uint64) (Location, bool) {
 		}
 		l.Module, l.Function, l.Version, l.Offset = p.module.name, p.name, int(p.Number), pc-code.Start
 		e.inside(&l, p, code)
+		if p.debug != nil { // without lines if they cannot be read
+			l.File, l.Line, l.Column, _, _ = p.debug.Line(pc)
+		}
 		return l, true
 	}
 	if stub, ok := e.stubs.At(pc); ok {

@@ -8,6 +8,7 @@ import (
 
 	"livejit/internal/crt"
 	"livejit/internal/guard"
+	"livejit/internal/jitdebug"
 	"livejit/internal/jitlink"
 	"livejit/internal/symtab"
 )
@@ -48,8 +49,10 @@ type piece struct {
 	place   int32 // in module.pieces, or in engine.retired once it is retired
 	current int32 // symbols whose current version it holds
 	pins    int32
-	stays   bool   // as long as its module does, whoever refers to it
-	epoch   uint64 // in which it was retired
+	stays   bool             // as long as its module does, whoever refers to it
+	epoch   uint64           // in which it was retired
+	debug   *jitdebug.Object // WithDebug: of the object it came from; its index there is part
+	part    int32
 }
 
 // Name returns the name of the module's first source.

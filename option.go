@@ -14,6 +14,7 @@ type config struct {
 
 	lazy          bool
 	keepConstants bool
+	debug         bool
 	stress        bool
 	exitError     bool
 }
@@ -57,6 +58,15 @@ func WithKeptConstants() Option {
 // process. Exit handlers do not run, nothing is flushed. Without it exit ends the process, as in C.
 func WithExitError() Option {
 	return func(c *config) error { c.exitError = true; return nil }
+}
+
+// WithDebug keeps the debug information (DWARF) of what is loaded, so that Symbolize and the backtraces of
+// errors give source lines. The sources must have some: -g in the flags of package clang or of
+// whoever made the IR or the object. It costs memory in the size of the .debug_ sections, for each
+// object until the last of its functions is freed. A replacement compiles functions again whose lines have moved. An object whose debug
+// information cannot be linked is refused.
+func WithDebug() Option {
+	return func(c *config) error { c.debug = true; return nil }
 }
 
 // WithCPU sets the processor to generate code for, as LLVM names it. Default: this one,

@@ -30,6 +30,7 @@ clang 22. ARGs are the program's. The exit status is the program's.
     -L DIR            also look for libraries in DIR
     --cflags "FLAGS"  flags for clang
     --entry NAME      function to call instead of main
+    -g                keep debug information, for backtraces with lines and for gdb
     --lazy            compile each function at its first call
     --watch           follow the files and the headers they include; apply each change to the
                       running program and say what became of each function. On a terminal
@@ -49,6 +50,7 @@ type runOptions struct {
 	entry    string
 	stats    bool
 	lazy     bool
+	debug    bool
 	watch    bool
 	build    string
 	// restartOnRefusal restarts a watched program when a change was refused.
@@ -104,6 +106,8 @@ func parseRun(args []string) (*runOptions, error) {
 			o.entry, err = take()
 		case "--stats":
 			o.stats = true
+		case "-g":
+			o.debug = true
 		case "--lazy":
 			o.lazy = true
 		case "--watch":
@@ -189,6 +193,9 @@ func run(args []string) (int, error) {
 		return 2, err
 	}
 	options := []livejit.Option{livejit.WithOptLevel(o.optLevel), livejit.WithArgs(append([]string{o.files[0]}, o.args...)...)}
+	if o.debug {
+		options = append(options, livejit.WithDebug())
+	}
 	if o.lazy {
 		options = append(options, livejit.WithLazy())
 	}
@@ -246,6 +253,9 @@ func failureStatus(err error) int {
 // sources makes a source of each file.
 func (o *runOptions) sources() []livejit.Source {
 	front := clang.Options{OptLevel: o.optLevel, Flags: o.cflags, Warnings: func(text string) { fmt.Fprint(os.Stderr, text) }}
+	if o.debug {
+		front.Flags = append([]string{"-g"}, o.cflags...)
+	}
 	var list []livejit.Source
 	for _, f := range o.files {
 		if clang.IsFile(f) {

@@ -306,5 +306,13 @@ func (l *Link) Unloaded(id linkgraph.BlockID) ([]byte, error) {
 	return mem, errors.Join(f.errs...)
 }
 
+// FieldSize returns how many bytes the field of an edge of that kind has; 0 for a kind that stores nothing or is not known.
+func (l *Link) FieldSize(k linkgraph.Kind) uint8 {
+	if r := l.t.row(k); r != nil {
+		return r.width
+	}
+	return 0
+}
+
 // pageOf is the 4 KiB page of an address.
 func pageOf(x uint64) uint64 { return x &^ 0xfff }
