@@ -47,9 +47,11 @@ type Engine struct {
 	missing    map[uint64]*symtab.Symbol // by stub: functions without machine code, pending and deleted
 	compiling  map[*symtab.Symbol]*flight
 	signatures map[string]*signature
+	history    map[*symtab.Symbol][]Past // oldest first
 
 	reclaimer
 	programs openPrograms
+	events   events
 	misses   *guard.MissHandler
 
 	dropFaults func() // gives up the handlers of signals
@@ -68,7 +70,7 @@ func New(options ...Option) (*Engine, error) {
 	}
 	e := &Engine{config: c, table: symtab.New(), defined: make(map[string]*hostFunction), copies: make(map[*symtab.Symbol]Span), pieces: make([]*piece, 1),
 		bySource: make(map[string]*Module), deleted: make(map[string]*symtab.Symbol), missing: make(map[uint64]*symtab.Symbol),
-		compiling: make(map[*symtab.Symbol]*flight), signatures: make(map[string]*signature)}
+		compiling: make(map[*symtab.Symbol]*flight), signatures: make(map[string]*signature), history: make(map[*symtab.Symbol][]Past)}
 	e.stop = make(chan struct{})
 	e.config.stress = e.config.stress || os.Getenv("LIVEJIT_STRESS") == "1"
 	if err := e.start(); err != nil {
@@ -232,6 +234,7 @@ func (e *Engine) close() error {
 			e.open.Store(false)
 			close(e.stop)
 			errs = append(errs, e.giveBack())
+			e.events.close()
 		})
 	}
 	if inside != 0 {

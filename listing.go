@@ -54,21 +54,24 @@ func (f *Function) Disassemble() (string, error) {
 	if size == 0 {
 		return "", fmt.Errorf("disassemble %s: its size is not known: %w", f.Name(), ErrNotFound)
 	}
-	code := nativeBytes(s.Body, size)
-	names := e.namesOf(s.Current)
+	return listing(s.Name, int(s.Last), s.Body, nativeBytes(s.Body, size), e.namesOf(s.Current)), nil
+}
+
+// listing is a disassembly of code whose first instruction lies at body.
+func listing(function string, version int, body uint64, code []byte, names map[uint64]string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s@%d:\n", s.Name, s.Last)
+	fmt.Fprintf(&b, "%s@%d:\n", function, version)
 	for at := 0; at < len(code); {
-		text, n := disassembleOne(code[at:], s.Body+uint64(at), func(address uint64) (string, uint64) {
-			if address >= s.Body && address < s.Body+size {
-				return s.Name, s.Body
+		text, n := disassembleOne(code[at:], body+uint64(at), func(address uint64) (string, uint64) {
+			if address >= body && address < body+uint64(len(code)) {
+				return function, body
 			}
 			return names[address], address
 		})
-		fmt.Fprintf(&b, "%12x  %-31x %s\n", s.Body+uint64(at), code[at:at+n], text)
+		fmt.Fprintf(&b, "%12x  %-31x %s\n", body+uint64(at), code[at:at+n], text)
 		at += n
 	}
-	return b.String(), nil
+	return b.String()
 }
 
 // namesOf names the addresses that a version refers to: stubs, slots and variables.

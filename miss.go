@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"livejit/internal/guard"
 	"livejit/internal/symtab"
@@ -76,7 +77,7 @@ func (e *Engine) materialise(s *symtab.Symbol) error {
 	if from == nil {
 		return e.resolveIFunc(s, body)
 	}
-	t := &transaction{engine: e}
+	t := &transaction{engine: e, start: time.Now()}
 	err := from.use(context.Background(), func(p *part) error {
 		p.step = &step{kind: replaceStep}
 		p.module = s.Owner.(*Module)
@@ -90,6 +91,8 @@ func (e *Engine) materialise(s *symtab.Symbol) error {
 	if errors.Is(err, errSettled) {
 		return nil // the stub is looked at again
 	}
+	t.stages.Total = time.Since(t.start)
+	e.events.send(Event{Operation: OpFirstCall, Subjects: []string{s.Name}, Duration: t.stages, Err: err})
 	if err != nil && !errors.Is(err, ErrClosed) {
 		return fmt.Errorf("first call of %s: %w", s.Name, err)
 	}

@@ -108,6 +108,7 @@ func (m *Module) Close() error {
 	if err := m.shut(); err != nil {
 		return errors.Join(failed, err)
 	}
+	e.events.send(Event{Operation: OpCloseModule, Subjects: []string{m.name}})
 	e.reclaimSome()
 	return failed
 }
@@ -181,6 +182,7 @@ func (m *Module) retire() {
 			continue
 		}
 		s.Orphan = true
+		delete(e.history, s)
 		e.unname(s)
 		if s.Refs() == 0 {
 			e.unneeded(s)
@@ -279,6 +281,7 @@ func (m *Module) enter(s *symtab.Symbol) {
 func (m *Module) leave(s *symtab.Symbol) {
 	if int(s.At) < len(m.symbols) && m.symbols[s.At] == s {
 		m.symbols[s.At] = nil
+		delete(m.engine.history, s)
 		if int(s.At) == len(m.symbols)-1 {
 			m.symbols = m.symbols[:s.At]
 		}

@@ -17,6 +17,7 @@ type config struct {
 	debug         bool
 	stress        bool
 	exitError     bool
+	history       int // versions kept of each function
 }
 
 // Option sets up an engine; see New.

@@ -196,6 +196,9 @@ func (t *transaction) keepDefinitions() {
 				s.Alias.Aliases++
 			}
 		}
+		if d.again {
+			e.remember(s)
+		}
 		s.Size, s.Strength, s.Body = d.size, d.strength, d.body
 		if s.Type != d.typ { // who calls reads it without the lock
 			s.Type = d.typ

@@ -115,9 +115,11 @@ func (e *Engine) update(ctx context.Context, u *Update) (*Result, error) {
 	t := &transaction{engine: e, steps: u.steps, quiescent: u.quiescent, migrations: u.migrations, start: time.Now()}
 	defer t.close()
 	if err := t.read(ctx); err != nil {
+		t.report(err)
 		return nil, err
 	}
 	if err := t.commit(ctx); err != nil {
+		t.report(err)
 		var refused *RefusedError
 		if errors.As(err, &refused) {
 			return t.result(), err
@@ -134,9 +136,10 @@ func (e *Engine) update(ctx context.Context, u *Update) (*Result, error) {
 	for _, m := range t.modules {
 		m.setDuration(t.stages)
 	}
-	if !u.silent {
+	if !u.silent || e.events.wanted() {
 		t.reportAdded()
 	}
+	t.report(nil)
 	result := t.result()
 	err := t.construct()
 	e.reclaimSome()

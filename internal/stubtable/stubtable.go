@@ -206,6 +206,18 @@ func (t *Table) Stats() Stats {
 	return Stats{Live: t.live, Free: t.free.len(), Pages: len(t.byAddr)}
 }
 
+// Pages calls f with the memory of each page of stubs and its slots, in no order. f must
+// not call the table.
+func (t *Table) Pages(f func(stubs, slots codearena.Span)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.pages {
+		if p := &t.pages[i]; p.stubs.Size > 0 {
+			f(p.stubs, p.slots)
+		}
+	}
+}
+
 // Close gives all pages back, those with live stubs too: nothing may call them any
 // more. The error is what the Memory said to this, or to a Free before. A second
 // Close does nothing.
