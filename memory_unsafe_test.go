@@ -7,3 +7,5 @@ func pointer(address uint64) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.P
 
 // bytesAt is memory outside of Go's.
 func bytesAt(address uint64, n int) []byte { return unsafe.Slice((*byte)(pointer(address)), n) }
+
+func uintptrOf(p *[4]uintptr) uintptr { return uintptr(unsafe.Pointer(p)) }

@@ -37,6 +37,7 @@ var groups = []group{
 	{"replace", replaceRows},
 	{"link", linkRows},
 	{"calls", callRows},
+	{"exceptions", exceptionRows},
 	{"sqlite", sqliteRows},
 	{"start", startRows},
 }

@@ -41,6 +41,9 @@ func workOf(ctx context.Context, args []string) ([]figures.Figure, error) {
 		return figures.Link(ctx, object, number(2))
 	case len(args) == 1 && args[0] == "calls":
 		return figures.Calls(ctx)
+	case len(args) == 2 && args[0] == "throw":
+		took, err := throwAndCatch(ctx, args[1])
+		return []figures.Figure{{Name: "throw", Value: took}}, err
 	case len(args) == 1 && args[0] == "chain":
 		return figures.CallChain(ctx)
 	case len(args) == 1 && args[0] == "workload":

@@ -26,7 +26,6 @@
 package epoch
 
 import (
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 )
@@ -52,7 +51,7 @@ type Pin uint32
 
 // Enter counts an entry. It waits while Exclusive runs its function.
 func (g *Gate) Enter() Pin {
-	i := rand.Uint32() % shards
+	i := here()
 	for {
 		e := g.epoch.Load()
 		n := &g.entries[i].n[e&1]
