@@ -72,7 +72,7 @@ func TestUnwinding(t *testing.T) {
 }
 
 // TestSymbolize asks about addresses of every kind.
-func TestSymbolize(t *testing.T) {
+func TestSymbolizeVersions(t *testing.T) {
 	e := newEngine(t)
 	load(t, e, clang.Source("m.c", `long f(long x) { return x + 1; } static long g(long x) { return x * 2; } long h(long x) { return g(x); } long v = 3;`, clang.Options{}))
 	f := e.Function("f")
