@@ -17,10 +17,33 @@ import (
 // depends on them is compiled again. u is the translation that defines the new ones; nil if
 // they need none.
 func (s *Session) change(ctx context.Context, put, gone []*item, u *unit) error {
+	before, err := s.transact(ctx, put, gone, u)
+	if before != nil {
+		s.record(before)
+	}
+	return err
+}
+
+// restore brings items back as they were, and removes others.
+func (s *Session) restore(ctx context.Context, put, gone []*item) error {
+	undo := s.program.apply(put, gone)
+	err := s.precompile(ctx)
+	undo()
+	if err == nil {
+		_, err = s.transact(ctx, put, gone, nil)
+	}
+	if err != nil {
+		return errors.Join(err, s.precompile(ctx))
+	}
+	return nil
+}
+
+// transact is change without the record of what was before, which it returns; nil if nothing changed.
+func (s *Session) transact(ctx context.Context, put, gone []*item, u *unit) (map[string]*item, error) {
 	before := map[string]*item{}
 	for _, i := range put {
 		if old := s.program.items[i.key]; old != nil && !i.defined && old.defined && old.about == i.about {
-			return nil // declaring again what is defined says nothing
+			return nil, nil // declaring again what is defined says nothing
 		}
 	}
 	gone = append(slices.Clone(gone), s.displaced(put)...)
@@ -31,12 +54,23 @@ func (s *Session) change(ctx context.Context, put, gone []*item, u *unit) error 
 		before[i.key] = i
 	}
 	changed := s.visible(put, before)
-	changed = append(changed, gone...)
+	for _, i := range gone {
+		// Who calls a function that is deleted stays what it is: the call is an error.
+		if i.kind != function || len(put) > 0 {
+			changed = append(changed, i)
+		}
+	}
 
 	undo := s.program.apply(put, gone)
 	t := &transaction{session: s, before: before, put: put, gone: gone, former: map[string]*item{}}
 	if u != nil {
 		t.sources = append(t.sources, u.source)
+	} else {
+		for _, i := range put {
+			if i.defined && (i.kind == function || i.kind == variable || i.code) {
+				t.again(ctx, i)
+			}
+		}
 	}
 	everyone := slices.DeleteFunc(slices.Clone(changed), func(i *item) bool {
 		overload := s.config.Lang == "c++" && i.kind == function
@@ -52,13 +86,12 @@ func (s *Session) change(ctx context.Context, put, gone []*item, u *unit) error 
 	err := t.commit(ctx)
 	if err != nil {
 		undo()
-		return err
+		return nil, err
 	}
 	// What was compiled again has another verdict about whether it compiles.
 	s.program.apply(t.replaced, nil)
-	s.record(before)
-	t.report(ctx)
-	return t.settle(ctx)
+	t.report()
+	return before, t.settle(ctx)
 }
 
 // displaced returns the items that lose their name to another kind of thing.
@@ -147,7 +180,9 @@ type transaction struct {
 func (t *transaction) again(ctx context.Context, i *item) {
 	now := *i
 	now.broken = ""
-	t.former[i.key] = i
+	if !slices.Contains(t.put, i) {
+		t.former[i.key] = i
+	}
 	u, err := t.session.translate(ctx, i.text, i.name, func(other *item) bool { return other.key == i.key })
 	if err != nil {
 		now.broken = strings.TrimSpace(fmt.Sprintf("%+v", err))
@@ -189,7 +224,9 @@ func (t *transaction) commit(ctx context.Context) error {
 	err := s.linking(ctx, func() error {
 		var err error
 		t.result, err = s.engine.Update(ctx, func(u *livejit.Update) error {
-			u.Replace(first...)
+			if len(first) > 0 {
+				u.Replace(first...)
+			}
 			if len(drop)+len(broken) > 0 {
 				u.ForceDelete(append(drop, broken...)...)
 			}
@@ -286,11 +323,11 @@ func (s *Session) entry(symbol string) (string, bool) {
 }
 
 // report says what became of the definitions.
-func (t *transaction) report(ctx context.Context) {
+func (t *transaction) report() {
 	s := t.session
 	var again []string
 	for _, i := range t.replaced {
-		if v, ok := t.verdict(i); ok && i.broken == "" && v.Outcome != livejit.Unchanged && v.Outcome != livejit.Kept {
+		if v, ok := t.verdict(i); ok && i.broken == "" && !slices.ContainsFunc(t.put, func(p *item) bool { return p.key == i.key }) && v.Outcome != livejit.Unchanged && v.Outcome != livejit.Kept {
 			again = append(again, i.name)
 		}
 	}

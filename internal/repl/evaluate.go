@@ -38,14 +38,15 @@ func (s *Session) expression(ctx context.Context, text, name string) (bool, erro
 		address = "(const volatile void *)__builtin_addressof(__livejit_value)"
 	}
 	s.show = layout
-	return true, s.run(ctx, declare, take+"\n#line 1 \""+name+"\"\n"+body+" "+show+"("+address+");", name)
+	return true, s.run(ctx, declare, take+body+" "+show+"("+address+");", name)
 }
 
 // typeOf returns what clang says of the type of an expression, and the expression as it can be
 // used; nil if text is none. A bit-field has no type that could be asked for: it has to become a
 // value first.
 func (s *Session) typeOf(ctx context.Context, text, name string) (*clang.Layout, string) {
-	for _, value := range []string{"(" + text + "\n)", "((void)0, (" + text + "\n))"} {
+	text = "(\n#line 1 \"" + name + "\"\n" + text + "\n)"
+	for _, value := range []string{text, "((void)0, " + text + ")"} {
 		u, err := s.translate(ctx, "__typeof__ "+value+" *__livejit_type;", name, nil)
 		if err != nil {
 			continue
@@ -93,12 +94,17 @@ func (s *Session) run(ctx context.Context, declare, text, name string) error {
 	}
 	begin = time.Now()
 	_, failed := s.engine.Call(ctx, symbol)
-	s.flush()
 	s.spent.run += time.Since(begin)
-	if failed != nil {
-		failed = s.explain(failed)
+	// The code that ended may have been inside of stdio, with its locks held.
+	soon, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if _, err := s.engine.Call(soon, "__livejit_flush"); err != nil {
+		s.note("what the program has printed could not be flushed: %v", err)
 	}
-	return errors.Join(failed, s.discard(ctx, module, symbol))
+	if failed != nil {
+		failed = s.explain(failed, symbol)
+	}
+	return errors.Join(failed, s.discard(context.Background(), module, symbol))
 }
 
 // discard takes a function away that has run. What it has of data stays: a variable may hold its
@@ -114,17 +120,54 @@ func (s *Session) discard(ctx context.Context, module *livejit.Module, symbol st
 }
 
 // explain says in the words of the prompt why a call ended.
-func (s *Session) explain(err error) error {
+func (s *Session) explain(err error, symbol string) error {
 	var deleted *livejit.DeletedError
-	if errors.As(err, &deleted) {
+	var exit *livejit.ExitError
+	var fault *livejit.FaultError
+	var interrupt *livejit.InterruptError
+	text := strings.TrimPrefix(err.Error(), symbol+": ")
+	if before, _, ok := strings.Cut(text, " in "+symbol+"@"); ok {
+		text = before
+	}
+	switch {
+	case errors.As(err, &deleted):
 		name := livejit.Demangle(deleted.Name)
 		if i := s.program.items[deleted.Name]; i != nil && i.broken != "" {
 			return fmt.Errorf("%s was called, which does not compile any more", name)
 		}
 		return fmt.Errorf("%s was called, which is not defined", name)
+	case errors.As(err, &exit):
+		return fmt.Errorf("exit(%d) was called: the program stays; :quit ends", exit.Status)
+	case errors.As(err, &fault):
+		return s.traced(text, fault.Backtrace, fault.Foreign, symbol)
+	case errors.As(err, &interrupt):
+		return s.traced("interrupted", interrupt.Backtrace, interrupt.Foreign, symbol)
 	}
-	return err
+	return errors.New(text)
 }
+
+// traced is an error with the functions that were active, innermost first.
+func (s *Session) traced(text string, trace []livejit.Location, foreign bool, symbol string) error {
+	var b strings.Builder
+	b.WriteString(text)
+	for n, l := range trace {
+		if l.Function == symbol {
+			break
+		}
+		if n == maxFrames {
+			fmt.Fprintf(&b, "\n    ... and %d more", len(trace)-n)
+			break
+		}
+		fmt.Fprintf(&b, "\n    in %s", l)
+	}
+	if foreign {
+		b.WriteString("\nthis is unsafe: a library was left in the middle of its work, and what it holds (locks, the heap, buffers) may be inconsistent now")
+	}
+	return errors.New(b.String())
+}
+
+// maxFrames is how many frames of a backtrace are printed.
+const maxFrames = 8
 
 // directive does one line of the preprocessor, or one #if to #endif.
 func (s *Session) directive(ctx context.Context, text string) error {

@@ -162,7 +162,7 @@ type preamble struct {
 	leave         func(*item) bool
 	last          int
 	state         map[*item]int // 1 under way, 2 written
-	late          []*item
+	bare          bool          // without #line
 	forward, text strings.Builder
 }
 
@@ -191,7 +191,7 @@ func (w *preamble) item(i *item) {
 	}
 	w.visit(uses)
 	w.state[i] = 2
-	if i.kind == header && !i.line {
+	if i.kind == header && !i.line && !w.bare {
 		w.text.WriteString("#line 1 \"" + strings.ReplaceAll(i.name, `"`, "") + "\"\n")
 	}
 	w.text.WriteString(strings.TrimSuffix(i.seen, "\n") + "\n")

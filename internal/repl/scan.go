@@ -25,6 +25,7 @@ func isLetter(r rune) bool { return r == '_' || r == '$' || unicode.IsLetter(r) 
 // understood: "" if nothing is open, else the bracket, "*/" or what else is missing.
 func scan(text string) (tokens []token, open string) {
 	var brackets []byte
+	wrong := false // more lines make nothing better
 	for i := 0; i < len(text); {
 		c := text[i]
 		begin := i
@@ -64,8 +65,9 @@ func scan(text string) (tokens []token, open string) {
 			continue
 		default:
 			i++
-			if n := len(brackets); n > 0 && (c == ')' || c == ']' || c == '}') {
-				brackets = brackets[:n-1]
+			if n := len(brackets); c == ')' || c == ']' || c == '}' {
+				wrong = wrong || n == 0 || closing[brackets[n-1]] != c
+				brackets = brackets[:max(n-1, 0)]
 			}
 			tokens = append(tokens, token{text[begin:i], begin, len(brackets)})
 			if c == '(' || c == '[' || c == '{' {
@@ -75,11 +77,13 @@ func scan(text string) (tokens []token, open string) {
 		}
 		tokens = append(tokens, token{text[begin:i], begin, len(brackets)})
 	}
-	if n := len(brackets); n > 0 {
+	if n := len(brackets); n > 0 && !wrong {
 		return tokens, string(brackets[n-1])
 	}
 	return tokens, ""
 }
+
+var closing = map[byte]byte{'(': ')', '[': ']', '{': '}'}
 
 func lineEnd(text string, i int) int {
 	if n := strings.IndexByte(text[i:], '\n'); n >= 0 {

@@ -31,6 +31,7 @@ type Config struct {
 	OptLevel int              // 0 to 3
 	Flags    []string         // for clang
 	Options  []livejit.Option // of the engine, beside the optimisation level
+	Link     []string         // flags that :build gives to the linker
 	Out      io.Writer        // values
 	Notes    io.Writer        // what became of definitions, and errors
 	// Talk also says what goes without saying: that a definition was added or replaced.
@@ -54,7 +55,6 @@ type Session struct {
 	show    *clang.Layout // of the value that native code shows next
 	timing  bool
 	spent   spent
-	flush   func()
 	memory  *os.File
 	quit    bool
 }
@@ -72,18 +72,22 @@ func New(config Config) (*Session, error) {
 	if config.Lang != "c" && config.Lang != "c++" {
 		return nil, fmt.Errorf("no language %q at the prompt: it is c or c++", config.Lang)
 	}
-	// A variable may keep the address of a literal in a version that is gone.
-	options := append([]livejit.Option{livejit.WithOptLevel(config.OptLevel), livejit.WithKeptConstants()}, config.Options...)
-	engine, err := livejit.New(options...)
-	if err != nil {
+	s := &Session{config: config}
+	var err error
+	if s.engine, err = livejit.New(s.engineOptions()...); err != nil {
 		return nil, err
 	}
-	s := &Session{config: config, engine: engine}
 	s.clear()
 	if err := s.start(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// engineOptions are those of every engine of the session. A variable may keep the address of a
+// literal in a version that is gone: constants stay.
+func (s *Session) engineOptions() []livejit.Option {
+	return append([]livejit.Option{livejit.WithOptLevel(s.config.OptLevel), livejit.WithKeptConstants(), livejit.WithExitError()}, s.config.Options...)
 }
 
 func (s *Session) clear() {
@@ -114,10 +118,8 @@ func (s *Session) prime() error {
 		return err
 	}
 	source := clang.Source("livejit", "int fflush(void *);\nvoid __livejit_flush(void) { fflush(0); }\n", clang.Options{})
-	if _, err := s.engine.Add(context.Background(), source); err != nil {
-		return err
-	}
-	return s.engine.Bind("__livejit_flush", &s.flush)
+	_, err = s.engine.Add(context.Background(), source)
+	return err
 }
 
 // Close ends the program: its destructors run, and everything is given back.
@@ -252,6 +254,9 @@ func further(a, b error) error {
 		return a
 	}
 	p, q := x.Diagnostics[0], y.Diagnostics[0]
+	if strings.HasPrefix(p.Message, "function definition is not allowed here") {
+		return b
+	}
 	if q.Line > p.Line || q.Line == p.Line && q.Column > p.Column {
 		return b
 	}
@@ -262,6 +267,11 @@ func further(a, b error) error {
 func isSyntax(err error) bool {
 	var compile *livejit.CompileError
 	return errors.As(err, &compile) && compile.Stage == "clang"
+}
+
+// answer prints what was asked for.
+func (s *Session) answer(format string, args ...any) {
+	fmt.Fprintf(s.config.Out, format+"\n", args...)
 }
 
 func (s *Session) note(format string, args ...any) { fmt.Fprintf(s.config.Notes, format+"\n", args...) }
