@@ -58,6 +58,7 @@ var pureGo = []string{"internal/elfobj", "internal/ehframe", "internal/linkgraph
 var outside = map[string][]string{
 	"golang.org/x/sys":                   {"internal/vmem", "internal/guard", "internal/hostsym", "internal/jitdebug", "internal/watch", "cmd/livejit"},
 	"github.com/fsnotify/fsnotify":       {"internal/watch"},
+	"github.com/chzyer/readline":         {"internal/repl"},
 	"golang.org/x/arch":                  {"internal/jitlink", "", "inspect"},
 	"github.com/klauspost/compress":      {"internal/elfobj"},
 	"github.com/ianlancetaylor/demangle": {""},

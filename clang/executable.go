@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
 )
+
+// runtimeLibrary is the library of C++, for those that use it.
+var runtimeLibrary = []string{"-Wl,--as-needed", "-lstdc++", "-Wl,--no-as-needed"}
 
 // Executable links files ahead of time as the executable out. args are sources, objects and
 // flags as the command clang takes them, which runs as a process of its own: linking is the
@@ -31,13 +34,7 @@ func Executable(ctx context.Context, out string, args ...string) error {
 		}
 		driver = found
 	}
-	for _, a := range args {
-		if extensions[filepath.Ext(a)] == "c++" && !strings.HasPrefix(a, "-") {
-			driver += "++" // it links the library of C++
-			break
-		}
-	}
-	text, err := exec.CommandContext(ctx, driver, append([]string{"-o", out}, args...)...).CombinedOutput()
+	text, err := exec.CommandContext(ctx, driver, slices.Concat([]string{"-Wno-override-module", "-o", out}, args, runtimeLibrary)...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("clang: %w\n%s", err, strings.TrimRight(string(text), "\n"))
 	}

@@ -72,8 +72,9 @@ func prompt(args []string) (int, error) {
 		return 2, err
 	}
 	config := repl.Config{
-		Lang: o.lang, OptLevel: o.optLevel, Flags: o.cflags, Out: os.Stdout, Notes: os.Stderr,
+		Lang: o.lang, OptLevel: o.optLevel, Flags: o.cflags, Out: os.Stdout, Notes: os.Stderr, Talk: repl.IsTerminal(),
 		Options: []livejit.Option{livejit.WithArgs("repl")},
+		Link:    o.linkFlags(),
 	}
 	for _, dir := range o.libDirs {
 		config.Options = append(config.Options, livejit.WithLibraryDir(dir))
@@ -93,7 +94,13 @@ func prompt(args []string) (int, error) {
 			ok = false
 		}
 	}
-	if ok || o.keepGoing {
+	switch {
+	case repl.IsTerminal():
+		if err := session.Terminal(ctx); err != nil {
+			return 1, errors.Join(err, session.Close())
+		}
+		ok = true
+	case ok || o.keepGoing:
 		fine, err := session.Script(ctx, os.Stdin, o.keepGoing)
 		ok = ok && fine && err == nil
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -38,6 +39,7 @@ clang 22. ARGs are the program's. The exit status is the program's.
     --restart-on-refusal   with --watch: restart when a change cannot be applied
     --build CMD       with --watch: CMD makes the FILEs, and runs again when something else in
                       the working directory changes (not hidden files, objects, target/, build/)
+    --emit-exe OUT    do not run: link the FILEs ahead of time, with clang, as the executable OUT
     --stats           print one JSON object about what was loaded to standard error at exit
 `
 
@@ -48,6 +50,7 @@ type runOptions struct {
 	libDirs  []string
 	cflags   []string
 	entry    string
+	emitExe  string // link instead of running
 	stats    bool
 	lazy     bool
 	debug    bool
@@ -104,6 +107,8 @@ func parseRun(args []string) (*runOptions, error) {
 			}
 		case "--entry":
 			o.entry, err = take()
+		case "--emit-exe":
+			o.emitExe, err = take()
 		case "--stats":
 			o.stats = true
 		case "-g":
@@ -126,10 +131,29 @@ func parseRun(args []string) (*runOptions, error) {
 	if len(o.files) == 0 {
 		return nil, wrong("no FILE given")
 	}
+	if o.emitExe != "" && (o.watch || o.lazy || o.stats || o.entry != "main" || len(o.args) > 0) {
+		return nil, wrong("--emit-exe links a program with main and does not run it")
+	}
 	if !o.watch && (o.build != "" || o.restartOnRefusal) {
 		return nil, wrong("--build and --restart-on-refusal need --watch")
 	}
 	return o, nil
+}
+
+// linkFlags are the options about libraries as a linker takes them.
+func (o *runOptions) linkFlags() []string {
+	var flags []string
+	for _, dir := range o.libDirs {
+		flags = append(flags, "-L"+dir)
+	}
+	for _, lib := range o.libs {
+		if strings.Contains(lib, "/") {
+			flags = append(flags, lib)
+		} else {
+			flags = append(flags, "-l"+lib)
+		}
+	}
+	return flags
 }
 
 // splitOption takes -lm, -L/dir and --name=value apart.
@@ -191,6 +215,13 @@ func run(args []string) (int, error) {
 	o, err := parseRun(args)
 	if err != nil {
 		return 2, err
+	}
+	if o.emitExe != "" {
+		flags := append([]string{fmt.Sprintf("-O%d", o.optLevel)}, o.cflags...)
+		if err := clang.Executable(context.Background(), o.emitExe, slices.Concat(flags, o.files, o.linkFlags())...); err != nil {
+			return 1, err
+		}
+		return 0, nil
 	}
 	options := []livejit.Option{livejit.WithOptLevel(o.optLevel), livejit.WithArgs(append([]string{o.files[0]}, o.args...)...)}
 	if o.debug {

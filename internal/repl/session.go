@@ -201,6 +201,9 @@ func (s *Session) piece(ctx context.Context, text, name string) error {
 		}
 	}
 	declared := s.define(ctx, text, name, complete)
+	if last.text == "}" && declared != nil && isSyntax(declared) && s.define(ctx, text, name, false) == nil {
+		return nil // only the semicolon was missing
+	}
 	if declared == nil || !isSyntax(declared) {
 		return declared
 	}
