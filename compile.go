@@ -153,6 +153,9 @@ func emptyGraph(name string) *linkgraph.Graph {
 
 // wanted lists what was judged to need compiling, in the order of the source.
 func (p *part) wanted() (functions, variables []string) {
+	if p.first != nil {
+		return []string{p.first.Name}, nil
+	}
 	s := p.program.Summary
 	for i := range s.Functions {
 		if name := s.Functions[i].Name; p.judged[name].compiles() {

@@ -21,6 +21,7 @@ type origin struct {
 
 	mu      sync.Mutex // taken before Engine.mu; guards what follows
 	program *codegen.Program
+	byName  map[string]*llvm.Global // what its summary lists, made at the first use of the program
 }
 
 func newOrigin(e *Engine, kept Source, s *llvm.Summary) *origin {
@@ -42,12 +43,14 @@ func (o *origin) use(ctx context.Context, f func(*part) error) error {
 		}
 		o.program = program
 	}
-	p := &part{source: o.kept, origin: o, program: o.program, globals: globalsOf(o.program.Summary)}
+	if o.byName == nil {
+		o.byName = globalsOf(o.program.Summary)
+	}
+	p := &part{source: o.kept, origin: o, program: o.program, globals: o.byName}
 	err := f(p)
 	var compile *CompileError
 	if errors.As(err, &compile) {
-		o.program.Close() // it may be poisoned
-		o.program = nil
+		o.drop() // it may be poisoned
 		return err
 	}
 	o.engine.programs.touch(o)
@@ -86,10 +89,15 @@ func (o *origin) settle(program *codegen.Program) {
 func (o *origin) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.drop()
+}
+
+// drop closes the program, if it is open. The caller holds o.mu.
+func (o *origin) drop() {
 	if o.program != nil {
 		o.program.Close()
-		o.program = nil
 	}
+	o.program, o.byName = nil, nil
 }
 
 // openPrograms are the origins whose programs are open, the one used last at the end. An
@@ -111,8 +119,7 @@ func (c *openPrograms) touch(o *origin) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		o.program.Close()
-		o.program = nil
+		o.drop()
 		return
 	}
 	if i := slices.Index(c.list, o); i >= 0 {
@@ -125,10 +132,7 @@ func (c *openPrograms) touch(o *origin) {
 			i++
 			continue
 		}
-		if oldest.program != nil {
-			oldest.program.Close()
-			oldest.program = nil
-		}
+		oldest.drop()
 		oldest.mu.Unlock()
 		c.list = slices.Delete(c.list, i, i+1)
 	}
