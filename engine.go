@@ -13,11 +13,13 @@ import (
 	"livejit/internal/epoch"
 	"livejit/internal/guard"
 	"livejit/internal/hostsym"
+	"livejit/internal/jitdebug"
 	"livejit/internal/llvm"
 	"livejit/internal/stubtable"
 	"livejit/internal/symtab"
 	"livejit/internal/threads"
 	"livejit/internal/unwind"
+	"livejit/internal/vmem"
 )
 
 // Engine holds running native code: what was loaded, its symbols and its memory. Its
@@ -52,6 +54,7 @@ type Engine struct {
 	reclaimer
 	programs openPrograms
 	events   events
+	gdb      *jitdebug.Registrar // nil without WithDebug
 	misses   *guard.MissHandler
 
 	dropFaults func() // gives up the handlers of signals
@@ -84,11 +87,18 @@ func New(options ...Option) (*Engine, error) {
 func (e *Engine) start() (err error) {
 	m := e.config.memory
 	if m == nil {
-		if m, err = newArena(e.config.arenaSize, e.config.stress); err != nil {
+		mode := vmem.Auto
+		if e.config.debug {
+			mode = vmem.ProcMem // where debuggers can put breakpoints
+		}
+		if m, err = newArena(e.config.arenaSize, e.config.stress, mode); err != nil {
 			return fmt.Errorf("livejit: reserve memory: %w", err)
 		}
 	}
 	e.memory = &countedMemory{MemoryManager: m}
+	if e.config.debug {
+		e.gdb = jitdebug.NewRegistrar()
+	}
 	lo, hi := m.Range()
 	if hi <= lo || hi-lo > 2<<30 || lo%unwind.Granule != 0 || hi%unwind.Granule != 0 {
 		return fmt.Errorf("livejit: memory manager's range %#x-%#x is not 16-aligned and between 1 byte and 2 GiB", lo, hi)
@@ -284,6 +294,9 @@ func (e *Engine) giveBack() error {
 	}
 	e.releaseAll()
 	e.programs.closeAll()
+	if e.gdb != nil {
+		e.gdb.Close()
+	}
 	if e.misses != nil {
 		e.misses.Release()
 	}

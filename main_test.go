@@ -19,6 +19,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if os.Getenv(gdbProgramVariable) != "" {
+		os.Exit(gdbProgram())
+	}
 	status := m.Run()
 	os.RemoveAll(testDir)
 	if n := guard.LiveCallbacks(); n != 0 {

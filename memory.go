@@ -2,6 +2,7 @@ package livejit
 
 import (
 	"livejit/internal/codearena"
+	"livejit/internal/vmem"
 )
 
 // MemoryKind says what memory is for and how it is protected.
@@ -66,13 +67,13 @@ type arena struct{ a *codearena.Arena }
 // packed side by side; code in two views of one memory, so that no page is ever writable
 // and executable at one address.
 func NewMemoryManager(size uint64) (MemoryManager, error) {
-	return newArena(size, false)
+	return newArena(size, false, vmem.Auto)
 }
 
 // newArena makes the default memory manager; one that keeps freed code filled with traps
-// if stress is set.
-func newArena(size uint64, stress bool) (MemoryManager, error) {
-	a, err := codearena.New(codearena.Options{Size: size, KeepPages: stress})
+// if stress is set. mode says how it is written.
+func newArena(size uint64, stress bool, mode vmem.Mode) (MemoryManager, error) {
+	a, err := codearena.New(codearena.Options{Size: size, KeepPages: stress, Mode: mode})
 	if err != nil {
 		return nil, err
 	}

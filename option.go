@@ -66,6 +66,13 @@ func WithExitError() Option {
 // whoever made the IR or the object. It costs memory in the size of the .debug_ sections, for each
 // object until the last of its functions is freed. A replacement compiles functions again whose lines have moved. An object whose debug
 // information cannot be linked is refused.
+//
+// A debugger that knows the GDB JIT interface sees the functions, each with its sources, until they
+// are freed: breakpoints by name and by line, pending ones too. A name means the current version; old versions
+// are shown as "f@1". One that is attached hears of a transaction before it returns, one that comes later of
+// all up to about 100 ms before. The engine uses signals: "handle SIGURG SIG61 SIG62 SIG63 nostop
+// noprint pass". To make breakpoints possible the default memory manager writes code through /proc/self/mem, a
+// system call each; with a memory manager of one's own (WithMemoryManager) code must be in private memory.
 func WithDebug() Option {
 	return func(c *config) error { c.debug = true; return nil }
 }

@@ -51,6 +51,7 @@ func (t *transaction) publish(context.Context) error {
 	}
 	e.hook("names")
 	t.keepDefinitions()
+	t.tellTools()
 	t.keepChanges()
 	t.keepModules()
 	if len(t.modules)+len(t.late) > 0 {

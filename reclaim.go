@@ -65,6 +65,7 @@ type retiredStub struct {
 // locked.
 func (e *Engine) retire(p *piece) {
 	p.module.drop(p)
+	e.tellRetired(p)
 	p.Retired = true
 	p.epoch = e.gate.Epoch()
 	p.place = int32(len(e.retired))
@@ -346,6 +347,7 @@ func (e *Engine) release(p *piece) {
 	e.retired = e.retired[:last]
 	e.freed++
 	e.region.Remove(p.starts...)
+	e.tellFreed(p)
 	for _, s := range p.spans {
 		e.bytes -= s.Size
 		if e.config.keepConstants && s.Kind == ReadOnlyMemory && !p.module.closed {

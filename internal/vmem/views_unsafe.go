@@ -78,6 +78,10 @@ func (s *Space) openAlias() error {
 	switch s.mode {
 	case Protect:
 		return nil
+	case ProcMem:
+		fd, err := unix.Open("/proc/self/mem", unix.O_RDWR|unix.O_CLOEXEC, 0)
+		s.fd = fd
+		return err
 	case MemFD:
 		fd, err := openMemFD(int64(size))
 		if err != nil {
@@ -129,7 +133,7 @@ func (s *Space) Map(addr, size uint64, a Access) error {
 	}
 	var err error
 	switch {
-	case a == Data || s.mode == Protect:
+	case a == Data || s.alias == 0:
 		err = unix.Mprotect(bytesAt(addr, size), protection(a))
 	case s.mode == MemFD:
 		_, err = unix.MmapPtr(s.fd, int64(addr-s.lo), pointer(addr), uintptr(size), protection(a),
@@ -160,11 +164,23 @@ func (s *Space) GiveBack(a Access, addr, size uint64) error {
 		panic("BUG: vmem: give back: not in whole pages")
 	}
 	advice := unix.MADV_REMOVE // punches a hole into the shared memory, seen by both views
-	if a == Data || s.mode == Protect {
+	if a == Data || s.alias == 0 {
 		advice = unix.MADV_DONTNEED
 	}
 	if err := unix.Madvise(bytesAt(s.Writable(a, addr), size), advice); err != nil {
 		return &Error{Op: "give back " + a.String(), Addr: addr, Size: size, Mode: s.mode, Err: err}
+	}
+	return nil
+}
+
+// force writes to memory that is mapped unwritable.
+func (s *Space) force(a Access, addr uint64, p []byte) error {
+	for len(p) > 0 {
+		n, err := unix.Pwrite(s.fd, p, int64(addr))
+		if err != nil {
+			return &Error{Op: "write to " + a.String(), Addr: addr, Size: uint64(len(p)), Mode: s.mode, Err: err}
+		}
+		p, addr = p[n:], addr+uint64(n)
 	}
 	return nil
 }

@@ -14,6 +14,11 @@
 //	         systems that refuse both. A page that is being written cannot be
 //	         executed, so whoever places code must not let two pieces of code
 //	         share a page: see Space.Dual.
+//	ProcMem  one view of private memory, written through /proc/self/mem, which
+//	         writes to what it may not (proc(5)). A write is a system call. Only
+//	         in private memory can a debugger put breakpoints: the kernel refuses a
+//	         tracer's write to shared memory that is mapped unwritable (get_user_pages, FOLL_FORCE). Never
+//	         taken by Auto.
 //
 // Invariants:
 //   - no mapping of a Space is both writable and executable, at any moment;
@@ -75,6 +80,8 @@ const (
 	Remap
 	// Protect has one view and changes its protection for each write.
 	Protect
+	// ProcMem has one view and writes to it by way of the kernel; for debuggers.
+	ProcMem
 )
 
 // String names the mode for error messages.
@@ -88,6 +95,8 @@ func (m Mode) String() string {
 		return "mremap"
 	case Protect:
 		return "mprotect"
+	case ProcMem:
+		return "/proc/self/mem"
 	}
 	return fmt.Sprintf("mode %d", uint8(m))
 }
@@ -135,8 +144,8 @@ func (e *Error) Unwrap() error { return e.Err }
 type Space struct {
 	lo, hi uint64
 	mode   Mode
-	alias  uint64 // first address of the writable view of the whole range; 0 in Protect mode
-	fd     int    // the memfd, or -1
+	alias  uint64 // first address of the writable view of the whole range; 0 if there is one view
+	fd     int    // the memfd, /proc/self/mem, or -1
 	closed atomic.Bool
 
 	protect sync.Mutex // orders writes in Protect mode
@@ -203,14 +212,14 @@ func (s *Space) Range() (lo, hi uint64) { return s.lo, s.hi }
 // Mode returns the mode in use; never Auto.
 func (s *Space) Mode() Mode { return s.mode }
 
-// Dual reports whether there are two views. If not, code that may be executing
-// must not share a page with memory that is written.
+// Dual reports whether memory is written without taking it from those who execute or read it. If
+// not, code that may be executing must not share a page with memory that is written.
 func (s *Space) Dual() bool { return s.mode != Protect }
 
 // Writable returns the address at which the memory at addr is written. It is
-// addr itself for Data, and in Protect mode (where only Write and Fill may write).
+// addr itself for Data, and in the modes with one view (where only Write and Fill may write).
 func (s *Space) Writable(a Access, addr uint64) uint64 {
-	if a == Data || !s.Dual() {
+	if a == Data || s.alias == 0 {
 		return addr
 	}
 	return addr - s.lo + s.alias
@@ -218,7 +227,7 @@ func (s *Space) Writable(a Access, addr uint64) uint64 {
 
 // Write copies p to addr, which must lie in memory that was mapped with access a.
 // Once it returned, code written may be executed by any thread that learns of it.
-// It makes no system call unless in Protect mode. Errors are *Error.
+// It makes no system call in the modes with two views. Errors are *Error.
 func (s *Space) Write(a Access, addr uint64, p []byte) error {
 	if len(p) == 0 {
 		return nil
@@ -257,6 +266,11 @@ func fill(b []byte, v byte) {
 // modify calls f with a writable slice of the memory.
 func (s *Space) modify(a Access, addr, size uint64, f func([]byte)) error {
 	s.mustContain("write", addr, size)
+	if s.mode == ProcMem && a != Data {
+		b := make([]byte, size)
+		f(b)
+		return s.force(a, addr, b)
+	}
 	if a == Data || s.Dual() {
 		f(bytesAt(s.Writable(a, addr), size))
 		return nil

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var modes = []Mode{MemFD, Remap, Protect}
+var modes = []Mode{MemFD, Remap, Protect, ProcMem}
 
 func eachMode(t *testing.T, f func(t *testing.T, m Mode)) {
 	for _, m := range modes {
@@ -94,7 +94,7 @@ func TestViews(t *testing.T) {
 			if got := bytesAt(at, uint64(len(want))); !bytes.Equal(got, want) {
 				t.Errorf("%v: read %q", a, got)
 			}
-			if s.Dual() && a != Data {
+			if s.alias != 0 && a != Data {
 				if got := bytesAt(s.Writable(a, at), uint64(len(want))); !bytes.Equal(got, want) || s.Writable(a, at) == at {
 					t.Errorf("%v: writable view %#x has %q", a, s.Writable(a, at), got)
 				}
@@ -154,7 +154,7 @@ func TestProtection(t *testing.T) {
 				switch (m.lo - lo) % (16 << 20) {
 				case 0:
 					want = []string{"r-xs", "r--s", "rw-p"}[(m.lo-lo)/(16<<20)]
-					if !s.Dual() {
+					if s.alias == 0 {
 						want = want[:3] + "p"
 					}
 				}
