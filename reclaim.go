@@ -350,7 +350,7 @@ func (e *Engine) release(p *piece) {
 	e.tellFreed(p)
 	for _, s := range p.spans {
 		e.bytes -= s.Size
-		if e.config.keepConstants && s.Kind == ReadOnlyMemory && !p.module.closed {
+		if e.config.keepConstants && s.Kind == ReadOnlyMemory && p.bytes.ReadOnly > 0 && !p.module.closed { // not only unwind tables
 			p.module.constants = append(p.module.constants, s)
 			continue
 		}

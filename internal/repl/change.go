@@ -155,6 +155,7 @@ func (s *Session) record(before map[string]*item) {
 			s.history[key] = slices.Delete(s.history[key], 0, n-undoDepth)
 		}
 	}
+	s.made++
 	s.changes = append(s.changes, change{before})
 	if n := len(s.changes); n > undoDepth {
 		s.changes = slices.Delete(s.changes, 0, n-undoDepth)

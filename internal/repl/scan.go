@@ -172,6 +172,8 @@ func given(text string) map[string]bool {
 		case "using":
 			initialiser = true // what follows is used; a name before = is given
 			continue
+		case ":":
+			initialiser = i+1 < len(tokens) && tokens[i+1].text != ":" && i > 0 && tokens[i-1].text != ":" // base classes
 		case ";", "}", ",":
 			initialiser = false
 		}

@@ -51,6 +51,7 @@ type Session struct {
 	typed   map[string]bool    // identifiers that were in an input, for completion
 	headers string             // what the precompiled header was made of
 	pch     string             // its file; empty: none
+	made    int                // changes so far
 	counter int
 	show    *clang.Layout // of the value that native code shows next
 	timing  bool
@@ -214,8 +215,22 @@ func (s *Session) piece(ctx context.Context, text, name string) error {
 	return further(ran, declared)
 }
 
-// mixed does declarations and statements that were typed together, one after the other.
+// mixed does declarations and statements that were typed together, one after the other. If
+// one does not compile, the definitions before it are taken back.
 func (s *Session) mixed(ctx context.Context, list []string, name string, whole error) error {
+	made := s.made
+	err := s.sequence(ctx, list, name, whole)
+	if isSyntax(err) {
+		for ; s.made > made; s.made-- {
+			if failed := s.undo(ctx, ""); failed != nil {
+				return errors.Join(err, failed)
+			}
+		}
+	}
+	return err
+}
+
+func (s *Session) sequence(ctx context.Context, list []string, name string, whole error) error {
 	var run []string
 	flush := func() error {
 		if len(run) == 0 {
@@ -225,20 +240,17 @@ func (s *Session) mixed(ctx context.Context, list []string, name string, whole e
 		run = nil
 		return further(s.statement(ctx, text, name), whole)
 	}
-	for n, text := range list {
-		if s.declares(text) {
-			if err := flush(); err != nil {
-				return err
-			}
-			if err := s.define(ctx, text, name, true); err != nil {
-				if n > 0 {
-					s.note("what stands before it is done")
-				}
-				return err
-			}
+	for _, text := range list {
+		if !s.declares(text) {
+			run = append(run, text)
 			continue
 		}
-		run = append(run, text)
+		if err := flush(); err != nil {
+			return err
+		}
+		if err := s.define(ctx, text, name, true); err != nil {
+			return err
+		}
 	}
 	return flush()
 }
