@@ -55,6 +55,7 @@ type Engine struct {
 	programs openPrograms
 	events   events
 	gdb      *jitdebug.Registrar // nil without WithDebug
+	names    *jitdebug.Names     // nil without EnableTracebacks
 	misses   *guard.MissHandler
 
 	dropFaults func() // gives up the handlers of signals
@@ -80,6 +81,9 @@ func New(options ...Option) (*Engine, error) {
 		return nil, errors.Join(err, e.giveBack())
 	}
 	e.open.Store(true)
+	if err := e.opened(); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
 	return e, nil
 }
 
@@ -212,6 +216,9 @@ func (e *Engine) Modules() []*Module {
 func (e *Engine) Close() error {
 	err := e.close()
 	if !e.open.Load() {
+		openEngines.Lock()
+		delete(openEngines.set, e)
+		openEngines.Unlock()
 		e.done.Wait() // for the sweeper, which sees that the engine is closed
 	}
 	return err
@@ -296,6 +303,10 @@ func (e *Engine) giveBack() error {
 	e.programs.closeAll()
 	if e.gdb != nil {
 		e.gdb.Close()
+	}
+	if e.names != nil {
+		e.names.Close()
+		e.names = nil
 	}
 	if e.misses != nil {
 		e.misses.Release()

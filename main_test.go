@@ -22,6 +22,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(gdbProgramVariable) != "" {
 		os.Exit(gdbProgram())
 	}
+	if what := os.Getenv(profileVariable); what != "" {
+		os.Exit(profileProgram(what))
+	}
 	status := m.Run()
 	os.RemoveAll(testDir)
 	if n := guard.LiveCallbacks(); n != 0 {

@@ -189,6 +189,9 @@ func (e *Engine) batch(how effort) *batch {
 	now := e.gate.Epoch()
 	native := threads.Native() > 0
 	b := &batch{clean: !native}
+	if e.profiled() {
+		return b
+	}
 	for _, p := range e.retired {
 		passed := p.epoch+epoch.Grace <= now
 		switch {
@@ -438,6 +441,9 @@ func (e *QuiescenceError) Unwrap() error { return e.Err }
 // whyWaiting explains what is still retired.
 func (e *Engine) whyWaiting(err error) error {
 	roots := e.roots(nil)
+	if len(roots) == 0 && e.profiled() {
+		return &QuiescenceError{Function: "a retired version", Reason: "a CPU profile is being taken", Err: err}
+	}
 	if len(roots) == 0 {
 		return &QuiescenceError{Function: "a retired version", Reason: "a call that began before has not ended", Err: err}
 	}

@@ -56,3 +56,6 @@ func find(pc uint64) (Code, bool) {
 }
 
 func findUsurper() string { return C.GoString(C.lj_unwind_usurper()) }
+
+// Lookup returns the address of lj_unwind_code, for C code of other packages.
+func Lookup() unsafe.Pointer { return unsafe.Pointer(C.lj_unwind_code) }
