@@ -70,7 +70,7 @@ func (s *Session) command(ctx context.Context, line string) error {
 }
 
 func (s *Session) help(context.Context, string) error {
-	s.answer("Definitions and statements of C are done as they are typed; an expression without a\nsemicolon is printed with its type. Commands:\n")
+	s.answer("Definitions and statements of C are done as they are typed; an expression without a\nsemicolon is printed with its type. Ctrl-C gives up an input or stops what runs. Commands:\n")
 	for _, c := range commands {
 		s.answer("    :%-22s %s", strings.TrimSpace(c.name+" "+c.argument), c.help)
 	}

@@ -73,8 +73,18 @@ func (s *Session) run(ctx context.Context, declare, text, name string) error {
 	if s.config.Lang == "c++" {
 		head = "extern \"C\" " + head
 	}
-	u, err := s.translate(ctx, declare+head+"\n#line 1 \""+name+"\"\n"+text+"\n;}", name, nil)
+	end := " ;\n}" // on the line that an error is about
+	if strings.Contains(text[strings.LastIndexByte(text, '\n')+1:], "//") {
+		end = "\n;}"
+	}
+	u, err := s.translate(ctx, declare+head+"\n#line 1 \""+name+"\"\n"+text+end, name, nil)
 	if err != nil {
+		var compile *livejit.CompileError
+		if errors.As(err, &compile) {
+			for n, d := range compile.Diagnostics {
+				compile.Diagnostics[n].SourceLine = strings.TrimSuffix(d.SourceLine, " ;") // nobody typed it
+			}
+		}
 		return err
 	}
 	s.warn(u)
