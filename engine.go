@@ -224,6 +224,9 @@ func (e *Engine) Close() error {
 	return err
 }
 
+// Closed says whether the engine was closed. What the engine holds may be closed right after.
+func (e *Engine) Closed() bool { return !e.open.Load() }
+
 func (e *Engine) close() error {
 	e.mu.Lock()
 	if e.closed {

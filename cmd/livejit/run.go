@@ -40,6 +40,8 @@ clang 22. ARGs are the program's. The exit status is the program's.
     --build CMD       with --watch: CMD makes the FILEs, and runs again when something else in
                       the working directory changes (not hidden files, objects, target/, build/)
     --emit-exe OUT    do not run: link the FILEs ahead of time, with clang, as the executable OUT
+    --http ADDR       show the program in the browser at ADDR, such as 127.0.0.1:8077: functions,
+                      versions, memory, changes as they happen (docs/inspector.md)
     --stats           print one JSON object about what was loaded to standard error at exit
 `
 
@@ -55,6 +57,7 @@ type runOptions struct {
 	lazy     bool
 	debug    bool
 	watch    bool
+	http     string
 	build    string
 	// restartOnRefusal restarts a watched program when a change was refused.
 	restartOnRefusal bool
@@ -119,6 +122,8 @@ func parseRun(args []string) (*runOptions, error) {
 			o.watch = true
 		case "--restart-on-refusal":
 			o.restartOnRefusal = true
+		case "--http":
+			o.http, err = take()
 		case "--build":
 			o.build, err = take()
 		default:
@@ -224,6 +229,10 @@ func run(args []string) (int, error) {
 		return 0, nil
 	}
 	options := []livejit.Option{livejit.WithOptLevel(o.optLevel), livejit.WithArgs(append([]string{o.files[0]}, o.args...)...)}
+	if o.http != "" {
+		o.debug = true
+		options = append(options, livejit.WithHistory(shownVersions))
+	}
 	if o.debug {
 		options = append(options, livejit.WithDebug())
 	}
@@ -240,6 +249,11 @@ func run(args []string) (int, error) {
 	eng, err := livejit.New(options...)
 	if err != nil {
 		return 1, err
+	}
+	if o.http != "" {
+		if err := serve(o.http, eng); err != nil {
+			return 1, errors.Join(err, eng.Close())
+		}
 	}
 	ctx := context.Background()
 	if o.watch {
