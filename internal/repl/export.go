@@ -17,11 +17,7 @@ func (p *program) text(lang string) string {
 	headers, last := p.headers()
 	var b strings.Builder
 	b.WriteString(headers)
-	w := &preamble{program: p, last: last, state: map[*item]int{}, bare: true}
-	w.leave = func(i *item) bool {
-		// A default argument may be said once: with the definition.
-		return lang == "c++" && i.kind == function && i.defined && strings.Contains(i.seen, "=")
-	}
+	w := &preamble{program: p, last: last, state: map[*item]int{}, bare: true, leave: func(*item) bool { return false }}
 	items := p.sorted()
 	for _, i := range items {
 		w.item(i)
@@ -35,13 +31,40 @@ func (p *program) text(lang string) string {
 			b.WriteString("\n// This does not compile any more.\n#if 0\n" + i.text + "\n#endif\n")
 			continue
 		}
-		b.WriteString("\n" + i.text + "\n")
+		text := i.text
+		if lang == "c++" && i.kind == function && i.seen != "" {
+			text = withoutDefaults(text) // its prototype has them
+		}
+		b.WriteString("\n" + text + "\n")
 		if i.init != "" {
 			a := assignment{i.name, i.init, i.layout != nil && i.layout.Kind == "array"}
 			fmt.Fprintf(&b, "__attribute__((constructor)) static void initialise_%s(void) { %s }\n", i.name, a.statement())
 		}
 	}
 	return b.String()
+}
+
+// withoutDefaults drops the default arguments of a function of C++: they may be said once.
+func withoutDefaults(text string) string {
+	tokens, _ := scan(text)
+	var b strings.Builder
+	at, skip, inside := 0, false, false
+	for _, t := range tokens {
+		if t.text == "(" && t.depth == 0 {
+			inside = true
+		}
+		switch {
+		case inside && !skip && t.depth == 1 && t.text == "=":
+			b.WriteString(strings.TrimRight(text[at:t.begin], " "))
+			skip = true
+		case skip && (t.depth == 1 && t.text == "," || t.depth == 0):
+			at, skip = t.begin, false
+		}
+		if t.depth == 0 && (t.text == ")" || t.text == "{") {
+			break // the body begins
+		}
+	}
+	return b.String() + text[at:]
 }
 
 // build links the definitions as an executable.
