@@ -79,6 +79,7 @@ func (t *transaction) linkLocked(ctx context.Context) error {
 		t.allocate,     // beyond this point every block and every symbol has an address
 		t.fixUp,        // every edge is applied, aside
 		t.debugObjects, // debug information is kept, with final addresses
+		t.stackMaps,    // what code says of its stack frames is its piece's
 		t.write,        // memory holds the code, nothing can reach it yet
 		t.publish,      // what can fail comes first
 	} {

@@ -11,6 +11,7 @@ import (
 	"livejit/internal/jitdebug"
 	"livejit/internal/jitlink"
 	"livejit/internal/symtab"
+	"livejit/stackmap"
 )
 
 // Module is what was added in one piece: functions and data of its sources and of the
@@ -53,6 +54,7 @@ type piece struct {
 	epoch   uint64           // in which it was retired
 	debug   *jitdebug.Object // WithDebug: of the object it came from; its index there is part
 	part    int32
+	maps    *[]stackmap.Function // stack maps of its code, nil if it has none
 }
 
 // Name returns the name of the module's first source.

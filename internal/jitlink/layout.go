@@ -117,7 +117,7 @@ func (l *Link) count(p *Piece, b *linkgraph.Block, s *linkgraph.Section) {
 	switch {
 	case s.Memory == linkgraph.Data:
 		p.Bytes.Data += uint32(b.Size)
-	case s.Memory == linkgraph.ReadOnly && s.Direct && s.Name != ".llvm_stackmaps":
+	case s.Memory == linkgraph.ReadOnly && s.Direct:
 		p.Bytes.EH += uint32(b.Size)
 	case s.Memory == linkgraph.ReadOnly:
 		p.Bytes.ReadOnly += uint32(b.Size)

@@ -94,7 +94,7 @@ type Section struct {
 	// Block is the section's only block; None if it was cut (mergeable sections, .eh_frame).
 	Block BlockID
 
-	// Retain: SHF_GNU_RETAIN, or a section that is found by its name (.llvm_stackmaps): alive although nothing refers to it.
+	// Retain: SHF_GNU_RETAIN, or a section that is found by its name (.llvm_faultmaps): alive although nothing refers to it.
 	Retain bool
 	// Bounded: a __start_NAME or __stop_NAME symbol delimits it; all sections of that name are laid out side by side.
 	Bounded bool

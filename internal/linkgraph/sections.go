@@ -46,7 +46,7 @@ func (b *builder) section(i int) (Section, error) {
 	}
 	s.Init = initArray(fs) != noInit
 	s.Memory = memoryOf(fs, s.Init)
-	s.Retain = s.Memory != Unloaded && (fs.Flags&shfGNURetain != 0 || fs.Name == ".llvm_stackmaps" || fs.Name == ".llvm_faultmaps")
+	s.Retain = s.Memory != Unloaded && (fs.Flags&shfGNURetain != 0 || fs.Name == ".llvm_faultmaps")
 	s.Bounded = b.bounded[fs.Name]
 	s.Direct = s.Memory == Unloaded || refersToBodies(fs, b.f.Machine)
 	return s, nil
@@ -54,7 +54,7 @@ func (b *builder) section(i int) (Section, error) {
 
 func memoryOf(s *elfobj.Section, init bool) Memory {
 	switch {
-	case s.Flags&elf.SHF_ALLOC == 0:
+	case s.Flags&elf.SHF_ALLOC == 0, s.Name == ".llvm_stackmaps": // these are kept aside, each record with its function's code
 		return Unloaded
 	case s.Flags&elf.SHF_TLS != 0:
 		return TLS
@@ -79,7 +79,7 @@ func hasPart(name, prefix string) bool {
 // refersToBodies reports whether the references of a section to functions mean the very bodies: tables that describe one version's code.
 func refersToBodies(s *elfobj.Section, m elf.Machine) bool {
 	return s.IsEHFrame(m) || hasPart(s.Name, ".gcc_except_table") ||
-		s.Name == ".llvm_stackmaps" || s.Name == ".llvm_faultmaps" ||
+		s.Name == ".llvm_faultmaps" ||
 		s.Name == "__patchable_function_entries" || s.Name == "__llvm_pseudo_probe" ||
 		strings.HasPrefix(s.Name, "xray_") || strings.HasPrefix(s.Name, ".llvm.")
 }
