@@ -141,6 +141,7 @@ func TestPromptAtTerminal(t *testing.T) {
 	y.sees("read 42")
 	y.types("twice(2)\r")
 	y.sees("(int) 6")
+	y.sees("c> ") // the terminal is the prompt's: Ctrl-D is a key then
 	y.types("\x04")
 	y.ends()
 

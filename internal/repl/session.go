@@ -135,12 +135,6 @@ func (s *Session) Close() error {
 	return err
 }
 
-// Engine is the session's engine. It changes with a reset.
-func (s *Session) Engine() *livejit.Engine { return s.engine }
-
-// Done says whether the session was asked to end.
-func (s *Session) Done() bool { return s.quit }
-
 // Open says whether text is the beginning of an input that needs more lines.
 func Open(text string) bool {
 	if strings.HasPrefix(strings.TrimSpace(text), ":") {
@@ -298,7 +292,7 @@ func (s *Session) talk(format string, args ...any) {
 	}
 }
 
-// header writes a file name of the session's folder.
+// file is the path of a file in the session's folder.
 func (s *Session) file(name string) string { return filepath.Join(s.dir, name) }
 
 // short rounds a time to what one reads at a glance.
