@@ -84,3 +84,28 @@ func ExampleEngine_Symbolize() {
 	// id@1+0x0 true
 	// id@1+0x1 true
 }
+
+// A tool follows what happens to an engine. A slow one misses events, and never holds the engine up.
+func ExampleEngine_Events() {
+	ctx := context.Background()
+	eng, err := livejit.New()
+	if err != nil {
+		panic(err)
+	}
+	flow := eng.Events(16)
+	if _, err := eng.Add(ctx, livejit.IR("answer.ll", "define i64 @answer() { ret i64 41 }")); err != nil {
+		panic(err)
+	}
+	if _, err := eng.Replace(ctx, livejit.IR("answer.ll", "define i64 @answer() { ret i64 42 }")); err != nil {
+		panic(err)
+	}
+	if err := eng.Close(); err != nil { // closes the flow, too
+		panic(err)
+	}
+	for event := range flow.C() {
+		fmt.Println(event.Number, event.Operation, event.Verdicts)
+	}
+	// Output:
+	// 1 add [added answer@1]
+	// 2 replace [replaced answer@2]
+}
