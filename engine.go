@@ -56,6 +56,7 @@ type Engine struct {
 	events   events
 	gdb      *jitdebug.Registrar // nil without WithDebug
 	names    *jitdebug.Names     // nil without EnableTracebacks
+	perf     perfFiles
 	misses   *guard.MissHandler
 
 	dropFaults func() // gives up the handlers of signals
@@ -102,6 +103,9 @@ func (e *Engine) start() (err error) {
 	e.memory = &countedMemory{MemoryManager: m}
 	if e.config.debug {
 		e.gdb = jitdebug.NewRegistrar()
+	}
+	if err := e.openPerf(); err != nil {
+		return err
 	}
 	lo, hi := m.Range()
 	if hi <= lo || hi-lo > 2<<30 || lo%unwind.Granule != 0 || hi%unwind.Granule != 0 {
@@ -307,6 +311,7 @@ func (e *Engine) giveBack() error {
 	if e.gdb != nil {
 		e.gdb.Close()
 	}
+	errs = append(errs, e.closePerf())
 	if e.names != nil {
 		e.names.Close()
 		e.names = nil

@@ -15,6 +15,9 @@ type config struct {
 	lazy          bool
 	keepConstants bool
 	debug         bool
+	perfMap       bool
+	jitDump       bool
+	jitDumpDir    string
 	stress        bool
 	exitError     bool
 	history       int // versions kept of each function

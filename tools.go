@@ -13,6 +13,7 @@ import (
 // tellTools tells of the code that a transaction has published.
 func (t *transaction) tellTools() {
 	e := t.engine
+	t.tellPerf()
 	if e.names != nil {
 		for _, u := range t.link.units {
 			for _, p := range u.pieces {

@@ -32,6 +32,7 @@ clang 22. ARGs are the program's. The exit status is the program's.
     --cflags "FLAGS"  flags for clang
     --entry NAME      function to call instead of main
     -g                keep debug information, for backtraces with lines and for gdb
+    --perf map|jitdump   write /tmp/perf-PID.map, or jit-PID.dump, for Linux's perf
     --lazy            compile each function at its first call
     --watch           follow the files and the headers they include; apply each change to the
                       running program and say what became of each function. On a terminal
@@ -56,6 +57,7 @@ type runOptions struct {
 	stats    bool
 	lazy     bool
 	debug    bool
+	perf     string
 	watch    bool
 	http     string
 	build    string
@@ -116,6 +118,11 @@ func parseRun(args []string) (*runOptions, error) {
 			o.stats = true
 		case "-g":
 			o.debug = true
+		case "--perf":
+			o.perf, err = take()
+			if err == nil && o.perf != "map" && o.perf != "jitdump" {
+				err = wrong("--perf is map or jitdump, not %s", o.perf)
+			}
 		case "--lazy":
 			o.lazy = true
 		case "--watch":
@@ -232,6 +239,12 @@ func run(args []string) (int, error) {
 	if o.http != "" {
 		o.debug = true
 		options = append(options, livejit.WithHistory(shownVersions))
+	}
+	switch o.perf {
+	case "map":
+		options = append(options, livejit.WithPerfMap())
+	case "jitdump":
+		options = append(options, livejit.WithJitDump(""))
 	}
 	if o.debug {
 		options = append(options, livejit.WithDebug())
