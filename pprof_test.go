@@ -9,10 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/pprof"
-	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"livejit"
 	"livejit/internal/jitdebug"
@@ -58,7 +60,9 @@ func profileProgram(what string) int {
 		return fail(err)
 	}
 	if what == "crash" {
-		time.AfterFunc(300*time.Millisecond, func() { syscall.Kill(os.Getpid(), syscall.SIGQUIT) })
+		runtime.LockOSThread() // Go shows the native frames of the thread that the signal comes to
+		thread := unix.Gettid()
+		time.AfterFunc(300*time.Millisecond, func() { unix.Tgkill(os.Getpid(), thread, unix.SIGQUIT) })
 		_, err := outer(1 << 60)
 		return fail(err)
 	}
