@@ -50,6 +50,7 @@ type Engine struct {
 	compiling  map[*symtab.Symbol]*flight
 	signatures map[string]*signature
 	history    map[*symtab.Symbol][]Past // oldest first
+	patchSites map[uint64][]*patchSite   // by ID
 
 	reclaimer
 	programs openPrograms
@@ -75,7 +76,8 @@ func New(options ...Option) (*Engine, error) {
 	}
 	e := &Engine{config: c, table: symtab.New(), defined: make(map[string]*hostFunction), copies: make(map[*symtab.Symbol]Span), pieces: make([]*piece, 1),
 		bySource: make(map[string]*Module), deleted: make(map[string]*symtab.Symbol), missing: make(map[uint64]*symtab.Symbol),
-		compiling: make(map[*symtab.Symbol]*flight), signatures: make(map[string]*signature), history: make(map[*symtab.Symbol][]Past)}
+		compiling: make(map[*symtab.Symbol]*flight), signatures: make(map[string]*signature), history: make(map[*symtab.Symbol][]Past),
+		patchSites: make(map[uint64][]*patchSite)}
 	e.stop = make(chan struct{})
 	e.config.stress = e.config.stress || os.Getenv("LIVEJIT_STRESS") == "1"
 	if err := e.start(); err != nil {

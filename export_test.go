@@ -72,6 +72,11 @@ func (e *Engine) dump() string {
 	for s := range e.allSymbols() {
 		d.later("symbol %s", e.dumpSymbol(s))
 	}
+	for id, sites := range e.patchSites {
+		for _, s := range sites {
+			d.later("patchpoint %d at %#x of %s: %q, %#x", id, s.address, s.piece.versionName(), s.target, *s.word())
+		}
+	}
 	for _, p := range e.pieces {
 		if p != nil {
 			d.line("piece %s", p.dump())

@@ -6,20 +6,25 @@ import (
 	"livejit/internal/symtab"
 )
 
-// findHost looks for a name outside the engine: in its own run-time support, the process
-// and the libraries. It returns nil if it is nowhere.
-func (e *Engine) findHost(name string) (*symtab.Symbol, error) {
+// lookHost looks for a name outside the engine: in its own run-time support, the process
+// and the libraries.
+func (e *Engine) lookHost(name string) (hostsym.Symbol, bool) {
 	if name == "exit" && e.config.exitError {
-		return e.hostSymbol(name, symtab.HostFunc, uint64(guard.ExitAddress()))
+		return hostsym.Symbol{Kind: hostsym.Func, Addr: guard.ExitAddress()}, true
 	}
 	if own, ok := crtSymbols[name]; ok {
-		kind := symtab.HostFunc
+		kind := hostsym.Func
 		if own.Data {
-			kind = symtab.HostData
+			kind = hostsym.Data
 		}
-		return e.hostSymbol(name, kind, uint64(own.Addr))
+		return hostsym.Symbol{Kind: kind, Addr: own.Addr}, true
 	}
-	found, ok := hostsym.LookupIn(name, e.libraries)
+	return hostsym.LookupIn(name, e.libraries)
+}
+
+// findHost makes the symbol of a name that lookHost finds. It returns nil if it is nowhere.
+func (e *Engine) findHost(name string) (*symtab.Symbol, error) {
+	found, ok := e.lookHost(name)
 	if !ok {
 		return nil, nil
 	}

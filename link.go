@@ -72,16 +72,17 @@ func (t *transaction) linkLocked(ctx context.Context) error {
 		}
 	}
 	for _, pass := range []func(context.Context) error{
-		t.define,       // every definition that is kept is in names; losers refer to winners
-		t.pull,         // archive members that are needed are units too
-		t.bind,         // every symbol in use has a meaning
-		t.plan,         // every unit is cut into pieces
-		t.allocate,     // beyond this point every block and every symbol has an address
-		t.fixUp,        // every edge is applied, aside
-		t.debugObjects, // debug information is kept, with final addresses
-		t.stackMaps,    // what code says of its stack frames is its piece's
-		t.write,        // memory holds the code, nothing can reach it yet
-		t.publish,      // what can fail comes first
+		t.define,           // every definition that is kept is in names; losers refer to winners
+		t.pull,             // archive members that are needed are units too
+		t.bind,             // every symbol in use has a meaning
+		t.plan,             // every unit is cut into pieces
+		t.allocate,         // beyond this point every block and every symbol has an address
+		t.fixUp,            // every edge is applied, aside
+		t.placePatchpoints, // each piece knows its patchpoints
+		t.debugObjects,     // debug information is kept, with final addresses
+		t.stackMaps,        // what code says of its stack frames is its piece's
+		t.write,            // memory holds the code, nothing can reach it yet
+		t.publish,          // what can fail comes first
 	} {
 		if err := pass(ctx); err != nil {
 			return err
@@ -94,6 +95,9 @@ func (t *transaction) linkLocked(ctx context.Context) error {
 func (t *transaction) plan(context.Context) error {
 	t.shareStubs()
 	for _, u := range t.link.units {
+		if err := u.redirectPatchpoints(); err != nil {
+			return &FormatError{Source: u.name, Err: err}
+		}
 		link, err := jitlink.NewLink(u.graph)
 		if err != nil {
 			return &FormatError{Source: u.name, Err: err}

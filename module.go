@@ -42,19 +42,20 @@ type Module struct {
 // it uses.
 type piece struct {
 	symtab.Version
-	name    string // of the function or datum; empty for what a module shares
-	module  *Module
-	spans   []Span
-	starts  []uint64 // of its code blocks
-	bytes   jitlink.Bytes
-	place   int32 // in module.pieces, or in engine.retired once it is retired
-	current int32 // symbols whose current version it holds
-	pins    int32
-	stays   bool             // as long as its module does, whoever refers to it
-	epoch   uint64           // in which it was retired
-	debug   *jitdebug.Object // WithDebug: of the object it came from; its index there is part
-	part    int32
-	maps    *[]stackmap.Function // stack maps of its code, nil if it has none
+	name        string // of the function or datum; empty for what a module shares
+	module      *Module
+	spans       []Span
+	starts      []uint64 // of its code blocks
+	bytes       jitlink.Bytes
+	place       int32 // in module.pieces, or in engine.retired once it is retired
+	current     int32 // symbols whose current version it holds
+	pins        int32
+	stays       bool             // as long as its module does, whoever refers to it
+	epoch       uint64           // in which it was retired
+	debug       *jitdebug.Object // WithDebug: of the object it came from; its index there is part
+	part        int32
+	maps        *[]stackmap.Function // stack maps of its code, nil if it has none
+	patchpoints *[]*patchSite        // of its code, nil if it has none
 }
 
 // Name returns the name of the module's first source.

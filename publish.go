@@ -133,6 +133,7 @@ func (t *transaction) keepPieces() {
 			}
 			p.Refer(t.dependences(u, from))
 			p.module.keep(p)
+			t.engine.keepPatchpoints(p)
 		}
 	}
 	for _, u := range t.link.units {

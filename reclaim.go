@@ -351,6 +351,7 @@ func (e *Engine) release(p *piece) {
 	e.freed++
 	e.region.Remove(p.starts...)
 	e.tellFreed(p)
+	e.dropPatchpoints(p)
 	for _, s := range p.spans {
 		e.bytes -= s.Size
 		if e.config.keepConstants && s.Kind == ReadOnlyMemory && p.bytes.ReadOnly > 0 && !p.module.closed { // not only unwind tables

@@ -74,12 +74,8 @@ func (f *Function) StackMaps() []StackMap {
 // stackMaps gives each piece the stack maps of its code. Nothing is published yet.
 func (t *transaction) stackMaps(context.Context) error {
 	for _, u := range t.link.units {
-		id := u.graph.SectionByName(".llvm_stackmaps")
-		if id == linkgraph.None {
-			continue
-		}
-		block := u.graph.Sections[id].Block
-		if block < 0 || u.graph.Blocks[block].Discarded {
+		block := u.stackMapBlock()
+		if block < 0 {
 			continue
 		}
 		if err := u.keepStackMaps(block); err != nil {
@@ -87,6 +83,19 @@ func (t *transaction) stackMaps(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// stackMapBlock returns the stack maps of a unit, None if it has none.
+func (u *unit) stackMapBlock() linkgraph.BlockID {
+	id := u.graph.SectionByName(".llvm_stackmaps")
+	if id == linkgraph.None {
+		return linkgraph.None
+	}
+	block := u.graph.Sections[id].Block
+	if block < 0 || u.graph.Blocks[block].Discarded {
+		return linkgraph.None
+	}
+	return block
 }
 
 func (u *unit) keepStackMaps(block linkgraph.BlockID) error {
@@ -97,6 +106,10 @@ func (u *unit) keepStackMaps(block linkgraph.BlockID) error {
 	maps, err := stackmap.Parse(section)
 	if err != nil {
 		return err
+	}
+	returns := make(map[uint64]bool, len(u.patchpoints))
+	for _, p := range u.patchpoints {
+		returns[u.graph.Blocks[p.block].Addr+p.offset] = true
 	}
 	owners := make(map[uint64]*piece)
 	for _, edge := range u.graph.Blocks[block].Edges { // the functions' addresses
@@ -112,6 +125,11 @@ func (u *unit) keepStackMaps(block linkgraph.BlockID) error {
 			}
 			if p.maps == nil {
 				p.maps = new([]stackmap.Function)
+			}
+			for i := range f.Records {
+				if r := &f.Records[i]; returns[f.Address+uint64(r.Offset)] { // LLVM has noted where the site begins
+					r.Offset += linkgraph.PatchpointSize
+				}
 			}
 			slices.SortStableFunc(f.Records, func(a, b stackmap.Record) int { return int(a.Offset) - int(b.Offset) })
 			*p.maps = append(*p.maps, f)

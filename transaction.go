@@ -80,6 +80,8 @@ type unit struct {
 	readTime time.Duration
 	origin   *origin
 	globals  map[string]*llvm.Global
+
+	patchpoints []linkedPatchpoint
 }
 
 // lazy says whether functions of the part are compiled at their first calls.

@@ -37,7 +37,7 @@ type Function struct {
 // Record describes one place in the code.
 type Record struct {
 	ID        uint64 // as given to the intrinsic
-	Offset    uint32 // of the place from the function's start: for a call, of its return address
+	Offset    uint32 // of the place from the function's start: for a statepoint of its return address, for a patchpoint of its first byte
 	Flags     uint16 // reserved, 0 so far
 	Locations []Location
 	LiveOuts  []LiveOut // registers that live across a patchpoint

@@ -51,6 +51,19 @@ default_x87cw:
 	.cfi_def_cfa %rsp, 8
 .endm
 
+// void lj_nothing(void)
+// Returns, and changes no register.
+	.globl lj_nothing
+	.hidden lj_nothing
+	.type lj_nothing, @function
+	.balign 16
+lj_nothing:
+	.cfi_startproc
+	endbr64
+	retq
+	.cfi_endproc
+	.size lj_nothing, .-lj_nothing
+
 // int lj_enter(struct lj_frame *f, struct lj_landing *l)
 // Calls f->fn with f's arguments, stores its results. In: rdi f, rsi l. Out: eax lj_reason. Callee-saved registers are as before, also if the
 // function ends by a landing jump; the floating-point control words are Go's, whatever the function has set. Frame after the prologue (rsp 16-aligned):

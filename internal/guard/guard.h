@@ -131,7 +131,7 @@ extern uint64_t lj_miss_room;
 
 // Assembly: the common entry of callbacks (id in r11), the closure form of it (id in rdi), the return address of entered functions, the common
 // entry of stubs that lead nowhere (miss_x86_64.S) and its end.
-extern char lj_callback_entry[], lj_callback_closure[], lj_enter_return[], lj_miss[], lj_miss_end[];
+extern char lj_nothing[], lj_callback_entry[], lj_callback_closure[], lj_enter_return[], lj_miss[], lj_miss_end[];
 
 #ifdef __cplusplus
 }

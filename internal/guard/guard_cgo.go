@@ -131,6 +131,9 @@ func UnwindAddress() uintptr { return uintptr(C.lj_unwind) }
 // interrupted thread go on at its landing when the handler returns. See guard.h.
 func LandSignalAddress() uintptr { return uintptr(C.lj_land_signal) }
 
+// Nothing is the address of code that returns and changes no register, whatever it was called with.
+func Nothing() uintptr { return uintptr(unsafe.Pointer(&C.lj_nothing)) }
+
 // MissEntry is the address of the common entry of stubs that lead nowhere, for stubtable.New. It is not a C function: see miss_x86_64.S.
 func MissEntry() uintptr { return uintptr(unsafe.Pointer(&C.lj_miss)) }
 

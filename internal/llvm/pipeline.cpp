@@ -3,7 +3,7 @@
 // Building target machine and passes costs three to four times what compiling a small function costs. Reuse over
 // contexts holds because LLVM's codegen passes drop all they know of a module in doFinalization, with one exception
 // that GCReset below sees to.
-#include "state.h"
+#include "patchpoint.h"
 
 #include <chrono>
 #include <mutex>
@@ -255,6 +255,7 @@ void emit(lj_pipe &p, lj_mod *mod, lj_obj_view *view, lj_result &r) {
   if (p.debug == LJ_DEBUG_NONE) StripDebugInfo(m);
   if (p.debug == LJ_DEBUG_LINES) stripNonLineTableDebugInfo(m);
   checkSubtargets(p, c, m);
+  if ((r.kind = preparePatchpoints(c, m)) != LJ_OK) return;
   optimize(p, m);
   callThroughGOT(m);
   view->optimize_ns = since(start);

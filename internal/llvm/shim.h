@@ -36,6 +36,9 @@ enum {
   LJ_POISONED = 8,
 };
 
+// What stands for the null target of a patchpoint in the code that is emitted: no canonical address. linkgraph.NoTarget is the same.
+#define LJ_PATCHPOINT_NONE UINT64_C(0x6c6a2d6e6f6e6521)
+
 typedef struct {
   char *data;
   size_t size;

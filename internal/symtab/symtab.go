@@ -153,7 +153,7 @@ type use struct {
 	ref     uint32 // place in version.refs
 }
 
-// Refer makes v refer to these symbols and hold these versions. It is called once.
+// Refer makes v refer to these symbols and hold these versions. It is called once, before anything else.
 func (v *Version) Refer(refs []Ref, holds []*Version) {
 	v.refs, v.holds = refs, holds
 	for i := range refs {
@@ -169,20 +169,52 @@ func (v *Version) Refer(refs []Ref, holds []*Version) {
 	}
 }
 
+// AddRef makes v refer to one more symbol, until DropRef or Forget. It does not count as a use of its address.
+func (v *Version) AddRef(s *Symbol, how RefFlags) {
+	v.refs = append(v.refs, Ref{Symbol: s, at: uint32(len(s.users)), Flags: how})
+	s.users = append(s.users, use{v, uint32(len(v.refs) - 1)})
+}
+
+// DropRef undoes one AddRef, and calls f if nothing refers to s any more.
+func (v *Version) DropRef(s *Symbol, f func(*Symbol)) {
+	i := len(v.refs) - 1
+	for v.refs[i].Symbol != s { // those that were added are the last
+		i--
+	}
+	unused := v.refs[i].unlink()
+	last := len(v.refs) - 1
+	if i != last {
+		moved := v.refs[last]
+		v.refs[i] = moved
+		moved.Symbol.users[moved.at].ref = uint32(i)
+	}
+	v.refs = v.refs[:last]
+	if unused {
+		f(s)
+	}
+}
+
+// unlink takes the reference out of its symbol's users and says whether that was the last of them.
+func (r Ref) unlink() bool {
+	s := r.Symbol
+	last := len(s.users) - 1
+	moved := s.users[last]
+	s.users[r.at] = moved
+	moved.version.refs[moved.ref].at = r.at
+	s.users[last] = use{}
+	s.users = s.users[:last]
+	if last == 0 {
+		s.users = nil
+	}
+	return last == 0
+}
+
 // Forget takes all references and holds of v back, each in constant time, and calls f with
 // each symbol and g with each version that nothing of that kind refers to any more.
 func (v *Version) Forget(f func(*Symbol), g func(*Version)) {
 	for _, r := range v.refs {
-		s := r.Symbol
-		last := len(s.users) - 1
-		moved := s.users[last]
-		s.users[r.at] = moved
-		moved.version.refs[moved.ref].at = r.at
-		s.users[last] = use{}
-		s.users = s.users[:last]
-		if last == 0 {
-			s.users = nil
-			f(s)
+		if r.unlink() {
+			f(r.Symbol)
 		}
 	}
 	for _, h := range v.holds {

@@ -96,3 +96,31 @@ func TestReferences(t *testing.T) {
 		t.Errorf("%d symbols became unused, want 2; the constant is free: %v", unused, released)
 	}
 }
+
+func TestSingleReferences(t *testing.T) {
+	f, g := &Symbol{Name: "f"}, &Symbol{Name: "g"}
+	v, w := &Version{}, &Version{}
+	v.Refer([]Ref{{Symbol: f, Flags: Address}}, nil)
+	w.AddRef(g, Call)
+	v.AddRef(g, Call)
+	v.AddRef(f, Call)
+	v.AddRef(g, Call)
+	if f.Refs() != 2 || g.Refs() != 3 || g.AddressTaken {
+		t.Fatalf("%d and %d references", f.Refs(), g.Refs())
+	}
+	never := func(s *Symbol) { t.Errorf("%s is not unused", s.Name) }
+	v.DropRef(g, never)
+	v.DropRef(f, never)
+	flags := RefFlags(0)
+	f.Users(func(_ *Version, how RefFlags) bool { flags |= how; return true })
+	if f.Refs() != 1 || g.Refs() != 2 || flags != Address {
+		t.Errorf("%d and %d references, f's with flags %d", f.Refs(), g.Refs(), flags)
+	}
+	v.DropRef(g, never)
+	unused := ""
+	w.DropRef(g, func(s *Symbol) { unused += s.Name })
+	v.Forget(func(s *Symbol) { unused += s.Name }, nil)
+	if unused != "gf" || len(v.Refs())+len(w.Refs())+f.Refs()+g.Refs() != 0 {
+		t.Errorf("unused: %q", unused)
+	}
+}
