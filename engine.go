@@ -137,7 +137,7 @@ func (e *Engine) start() (err error) {
 
 // addLibrary opens what WithLibrary names.
 func (e *Engine) addLibrary(name string) error {
-	path, isArchive, err := hostsym.FindLibrary(name, e.config.libraryDirs)
+	path, isArchive, err := hostsym.FindLibrary(name, e.config.searchDirs)
 	if err != nil {
 		return err
 	}

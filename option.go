@@ -4,13 +4,13 @@ import "fmt"
 
 // config is what the options of New set.
 type config struct {
-	optLevel    int
-	cpu         string
-	memory      MemoryManager
-	arenaSize   uint64
-	libraries   []string
-	libraryDirs []string
-	args        []string
+	optLevel   int
+	cpu        string
+	memory     MemoryManager
+	arenaSize  uint64
+	libraries  []string
+	searchDirs []string
+	args       []string
 
 	lazy          bool
 	keepConstants bool
@@ -120,5 +120,5 @@ func WithLibrary(name string) Option {
 
 // WithLibraryDir adds a directory to search for libraries, like a linker's -L.
 func WithLibraryDir(dir string) Option {
-	return func(c *config) error { c.libraryDirs = append(c.libraryDirs, dir); return nil }
+	return func(c *config) error { c.searchDirs = append(c.searchDirs, dir); return nil }
 }

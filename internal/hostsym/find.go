@@ -58,7 +58,7 @@ func FindLibrary(name string, dirs []string) (path string, isArchive bool, err e
 // searched as it is. Linker scripts in place of libraries are followed (INPUT, GROUP, AS_NEEDED). Files for other machines are skipped. If
 // there is no such file but the dynamic linker knows a libNAME.so.N (the package without its development files), that is it.
 func Find(name string, dirs []string) ([]File, error) {
-	return newFinder(name, dirs).library(name)
+	return newFinder(name, dirs).locate(name)
 }
 
 type finder struct {
@@ -93,7 +93,7 @@ func systemDirs() []string {
 	return dirs
 }
 
-func (f *finder) library(name string) ([]File, error) {
+func (f *finder) locate(name string) ([]File, error) {
 	names := []string{"lib" + name + ".so", "lib" + name + ".a"}
 	if file, exact := strings.CutPrefix(name, ":"); exact {
 		names = []string{file}
@@ -162,13 +162,13 @@ func (f *finder) inputs(script string, inputs []scriptInput) ([]File, error) {
 		var err error
 		switch name, isLibrary := strings.CutPrefix(in.name, "-l"); {
 		case isLibrary:
-			files, err = f.library(name)
+			files, err = f.locate(name)
 		case filepath.IsAbs(in.name):
 			files, err = f.file(in.name)
 		default:
 			files, err = f.file(filepath.Join(filepath.Dir(script), in.name))
 			if files == nil && err == nil {
-				files, err = f.library(":" + in.name)
+				files, err = f.locate(":" + in.name)
 			}
 		}
 		var missing *NotFoundError

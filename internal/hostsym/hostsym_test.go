@@ -243,7 +243,7 @@ func TestFindInCache(t *testing.T) {
 		t.Error(path, archive, err)
 	}
 	f := &finder{cache: "/etc/ld.so.cache"}
-	if files, err := f.library("c"); err != nil || filepath.Base(files[0].Path) != "libc.so.6" {
+	if files, err := f.locate("c"); err != nil || filepath.Base(files[0].Path) != "libc.so.6" {
 		t.Error(files, err)
 	}
 }
