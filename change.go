@@ -324,7 +324,7 @@ func (t *transaction) judgeFunction(p *part, g *llvm.Global) judgement {
 		j.outcome, j.reason = Refused, "it was a variable and cannot become a function"
 	case g.Local != old.Local && t.demoted(g, old):
 		j.outcome, j.reason = Refused, becameStatic
-	case old.Code.Known() && old.Code == g.Code && old.Lines != g.Lines && t.engine.config.debug && old.State == symtab.Loaded:
+	case old.Code.Known() && old.Code == g.Code && old.Lines != g.Lines && t.engine.config.sourceLines() && old.State == symtab.Loaded:
 		j.reason = "its lines moved"
 	case old.Code.Known() && old.Code == g.Code:
 		j.outcome = Unchanged

@@ -143,7 +143,7 @@ func (t *transaction) makeUnit(ctx context.Context, p *part) (err error) {
 		}
 		u.compiled.Rest = nil
 	}
-	return nil
+	return p.writeTexts(e)
 }
 
 // emptyGraph is the graph of nothing.

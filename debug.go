@@ -56,8 +56,10 @@ func (u *unit) debugObject() (*jitdebug.Object, error) {
 	return o, nil
 }
 
+// isDebug leaves out the index by name: it would have to follow when functions are renamed and dropped, and gdb, which looks
+// nowhere else when it is there, finds no function by address in it.
 func isDebug(s *linkgraph.Section) bool {
-	return s.Memory == linkgraph.Unloaded && s.Block >= 0 && strings.HasPrefix(s.Name, ".debug_")
+	return s.Memory == linkgraph.Unloaded && s.Block >= 0 && strings.HasPrefix(s.Name, ".debug_") && s.Name != ".debug_names"
 }
 
 // debugRefs lists what in a section of debug information refers to code or to another one.

@@ -58,6 +58,7 @@ type Engine struct {
 	gdb      *jitdebug.Registrar // nil without WithDebug
 	names    *jitdebug.Names     // nil without EnableTracebacks
 	perf     perfFiles
+	textDir  string // WithIRDebug: where texts are for debuggers to read
 	misses   *guard.MissHandler
 
 	dropFaults func() // gives up the handlers of signals
@@ -121,7 +122,10 @@ func (e *Engine) start() (err error) {
 	}
 	e.misses = guard.HandleMisses(lo, hi, e.miss)
 	e.dropFaults = guard.KeepFaults(llvm.CrashHandler())
-	if e.compiler, err = codegen.NewLLVM(codegen.Options{OptLevel: e.config.optLevel, CPU: e.config.cpu}); err != nil {
+	if err := e.makeTextDir(); err != nil {
+		return err
+	}
+	if e.compiler, err = codegen.NewLLVM(codegen.Options{OptLevel: e.config.optLevel, CPU: e.config.cpu, TextDir: e.textDir}); err != nil {
 		return err
 	}
 	if err := e.placeArguments(); err != nil {
@@ -313,7 +317,7 @@ func (e *Engine) giveBack() error {
 	if e.gdb != nil {
 		e.gdb.Close()
 	}
-	errs = append(errs, e.closePerf())
+	errs = append(errs, e.closePerf(), e.removeTextDir())
 	if e.names != nil {
 		e.names.Close()
 		e.names = nil

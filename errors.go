@@ -352,6 +352,9 @@ func firstNamed(trace []Location) string {
 func printTrace(w io.Writer, trace []Location) {
 	for i, l := range trace {
 		fmt.Fprintf(w, "\t#%d %#x %s\n", i, l.PC, l)
+		if l.IR != "" {
+			fmt.Fprintf(w, "\t\t%s\n", l.IR)
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"livejit/internal/jitdebug"
 )
 
-// gdbProgramVariable in the environment makes the test binary the program that gdb debugs.
+// gdbProgramVariable in the environment makes the test binary the program that gdb debugs, "source" or "IR".
 const gdbProgramVariable = "LIVEJIT_TEST_GDB_PROGRAM"
 
 const gdbSource = `
@@ -44,7 +44,11 @@ int walk(int n) {
 // qsort, then deletes another one.
 func gdbProgram() int {
 	fail := func(err error) int { fmt.Println("failed:", err); return 1 }
-	eng, err := livejit.New(livejit.WithDebug())
+	debug := livejit.WithDebug()
+	if os.Getenv(gdbProgramVariable) == "IR" {
+		debug = livejit.WithIRDebug()
+	}
+	eng, err := livejit.New(debug)
 	if err != nil {
 		return fail(err)
 	}
@@ -79,8 +83,9 @@ func gdbProgram() int {
 	return 0
 }
 
-// runGDB runs this test binary as a program under gdb, with a script, and returns what gdb says.
-func runGDB(t *testing.T, script string) string {
+// runGDB runs this test binary as a program under gdb, with a script, and returns what gdb says. level is what it shows, "source"
+// or "IR".
+func runGDB(t *testing.T, level, script string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "script")
 	script = "set confirm off\nset breakpoint pending on\nset debuginfod enabled off\nhandle SIGURG SIG61 SIG62 SIG63 nostop noprint pass\n" + script
@@ -92,7 +97,7 @@ func runGDB(t *testing.T, script string) string {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("gdb", "-nx", "-batch", "-x", file, binary)
-	cmd.Env = append(os.Environ(), gdbProgramVariable+"=1")
+	cmd.Env = append(os.Environ(), gdbProgramVariable+"="+level)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("gdb: %v\n%s", err, out)
@@ -116,7 +121,7 @@ func wantInOrder(t *testing.T, text string, patterns ...string) {
 // gdb sees JIT functions by name and line, arguments and locals, a backtrace through three
 // versions of a function and the C library, and no more of what was deleted.
 func TestGDB(t *testing.T) {
-	out := runGDB(t, `
+	out := runGDB(t, "source", `
 break stop
 run
 echo [backtrace]\n
@@ -161,6 +166,31 @@ continue
 	if _, after, _ := strings.Cut(out, "[deleted]"); strings.Contains(after, "void gone") {
 		t.Errorf("gdb still sees what was deleted:\n%s", out)
 	}
+}
+
+// At the level of IR gdb shows the text of each version.
+func TestGDBOfIR(t *testing.T) {
+	out := runGDB(t, "IR", `
+break stop
+run
+bt
+frame function walk
+list
+frame function walk@1
+list
+info functions ^walk
+`)
+	wantInOrder(t, out,
+		`Breakpoint 1, stop \(.*\) at walk\.c\.1\.ll:\d+`,
+		`^#1 .* in walk \(.*\) at walk\.3\.ll:\d+`,
+		`^#2 .* in compare.* at walk\.c\.1\.ll:\d+`,
+		`^#\d+ .*qsort`,
+		`^#\d+ .* in walk@2 \(.*\) at walk\.2\.ll:\d+`,
+		`^#\d+ .*qsort`,
+		`^#\d+ .* in walk@1 \(.*\) at walk\.c\.1\.ll:\d+`,
+		`^\d+\s+call void @stop\(i32 noundef %\w+\)`,
+		`^\d+\s+call void @qsort\(`,
+		`walk@1\(i32\);`)
 }
 
 // Without a debugger symbol files are there a moment after loading, for one that attaches later, and few

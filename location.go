@@ -19,9 +19,9 @@ type Location struct {
 	Version  int    // of the function; 0 if it has none
 	Offset   uint64 // bytes from the function's first instruction, or from the stub's
 
-	File         string // of the source, as its compiler was given it; "" without debug information, see WithDebug
+	File         string // of the source, as its compiler was given it; of the IR text with WithIRDebug; "" without debug information, see WithDebug
 	Line, Column int    // from 1; 0 if unknown
-	IR           string // the IR instruction, of a module whose lines are those of its IR
+	IR           string // WithIRDebug: the IR instruction, "store i32 0, ptr %p, align 4"; in a function's prologue its head, "define ..."
 
 	Object  string // the library or program of a Foreign location, a path
 	Stub    bool   // the address is in the stub of Function
@@ -97,6 +97,9 @@ func (e *Engine) own(pc uint64) (Location, bool) {
 		e.inside(&l, p, code)
 		if p.debug != nil { // without lines if they cannot be read
 			l.File, l.Line, l.Column, _, _ = p.debug.Line(pc)
+		}
+		if p.text != nil {
+			p.text.locate(&l)
 		}
 		return l, true
 	}

@@ -54,6 +54,7 @@ type piece struct {
 	epoch       uint64           // in which it was retired
 	debug       *jitdebug.Object // WithDebug: of the object it came from; its index there is part
 	part        int32
+	text        *irSource            // WithIRDebug: what its code was compiled from
 	maps        *[]stackmap.Function // stack maps of its code, nil if it has none
 	patchpoints *[]*patchSite        // of its code, nil if it has none
 }
@@ -333,6 +334,9 @@ func (e *Engine) newPiece(m *Module, from *jitlink.Piece) *piece {
 
 // freePiece takes the identifier of a piece back.
 func (e *Engine) freePiece(p *piece) {
+	if p.text != nil {
+		p.text.leave()
+	}
 	e.pieces[p.ID] = nil
 	e.freeIDs = append(e.freeIDs, p.ID)
 }

@@ -135,6 +135,7 @@ func (t *transaction) keepPieces() {
 			p.module.keep(p)
 			t.engine.keepPatchpoints(p)
 		}
+		u.giveText()
 	}
 	for _, u := range t.link.units {
 		for _, p := range u.pieces { // what nothing refers to was kept for another reason

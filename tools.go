@@ -68,6 +68,10 @@ func (e *Engine) tellRetired(p *piece) {
 	if e.gdb == nil || p.debug == nil || p.Number == 0 {
 		return
 	}
+	if p.text != nil {
+		e.gdb.Rename(p.debug, int(p.part), p.name, p.versionName())
+		return
+	}
 	name := Demangle(p.name) // DWARF has the last part of a qualified name
 	name, _, _ = strings.Cut(name, "(")
 	name = name[strings.LastIndex(name, ":")+1:]

@@ -82,6 +82,7 @@ type unit struct {
 	globals  map[string]*llvm.Global
 
 	patchpoints []linkedPatchpoint
+	text        *irSource // WithIRDebug: what it was compiled from, until its pieces have it
 }
 
 // lazy says whether functions of the part are compiled at their first calls.
@@ -357,6 +358,10 @@ func (p *part) release() {
 func (u *unit) release() {
 	if u.compiled != nil {
 		u.compiled.Release()
+	}
+	if u.text != nil {
+		u.text.remove()
+		u.text = nil
 	}
 }
 

@@ -32,6 +32,8 @@ clang 22. ARGs are the program's. The exit status is the program's.
     --cflags "FLAGS"  flags for clang
     --entry NAME      function to call instead of main
     -g                keep debug information, for backtraces with lines and for gdb
+    --ir-debug        like -g, but the source is the IR: backtraces name the IR instruction, and gdb
+                      lists, breaks at and steps through it
     --perf map|jitdump   write /tmp/perf-PID.map, or jit-PID.dump, for Linux's perf
     --lazy            compile each function at its first call
     --watch           follow the files and the headers they include; apply each change to the
@@ -57,6 +59,7 @@ type runOptions struct {
 	stats    bool
 	lazy     bool
 	debug    bool
+	irDebug  bool
 	perf     string
 	watch    bool
 	http     string
@@ -118,6 +121,8 @@ func parseRun(args []string) (*runOptions, error) {
 			o.stats = true
 		case "-g":
 			o.debug = true
+		case "--ir-debug":
+			o.irDebug = true
 		case "--perf":
 			o.perf, err = take()
 			if err == nil && o.perf != "map" && o.perf != "jitdump" {
@@ -142,6 +147,9 @@ func parseRun(args []string) (*runOptions, error) {
 	}
 	if len(o.files) == 0 {
 		return nil, wrong("no FILE given")
+	}
+	if o.debug && o.irDebug {
+		return nil, wrong("-g is for lines of the source, --ir-debug for those of the IR: give one")
 	}
 	if o.emitExe != "" && (o.watch || o.lazy || o.stats || o.entry != "main" || len(o.args) > 0) {
 		return nil, wrong("--emit-exe links a program with main and does not run it")
@@ -237,7 +245,7 @@ func run(args []string) (int, error) {
 	}
 	options := []livejit.Option{livejit.WithOptLevel(o.optLevel), livejit.WithArgs(append([]string{o.files[0]}, o.args...)...)}
 	if o.http != "" {
-		o.debug = true
+		o.debug = !o.irDebug
 		options = append(options, livejit.WithHistory(shownVersions))
 	}
 	switch o.perf {
@@ -248,6 +256,9 @@ func run(args []string) (int, error) {
 	}
 	if o.debug {
 		options = append(options, livejit.WithDebug())
+	}
+	if o.irDebug {
+		options = append(options, livejit.WithIRDebug())
 	}
 	if o.lazy {
 		options = append(options, livejit.WithLazy())

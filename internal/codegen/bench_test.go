@@ -127,6 +127,31 @@ func BenchmarkCompileSQLite(b *testing.B) {
 	}
 }
 
+// BenchmarkIRDebug compiles all of SQLite with its IR as its source: what that costs, and how large text and object are.
+func BenchmarkIRDebug(b *testing.B) {
+	bitcode := sqliteBitcode(b, "-O0")
+	for _, dir := range []string{"", "/nowhere"} {
+		b.Run(fmt.Sprintf("dir=%q", dir), func(b *testing.B) {
+			c, err := NewLLVM(Options{Workers: 1, TextDir: dir})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			for b.Loop() {
+				out, err := c.Compile(context.Background(), Input{Name: "sqlite", Form: Bitcode, Data: bitcode})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(len(out.object.Bytes())), "object-bytes")
+				if out.Text != nil {
+					b.ReportMetric(float64(len(out.Text.Text)), "text-bytes")
+				}
+				out.Release()
+			}
+		})
+	}
+}
+
 // sqliteBitcode is SQLite as clang compiles it with these flags.
 func sqliteBitcode(tb testing.TB, flags ...string) []byte {
 	tb.Helper()

@@ -68,6 +68,8 @@ type Compiled struct {
 	// Rest has the other shares of a whole module that several workers have compiled, with Graph and Times set. This one
 	// has the data and the constructor lists.
 	Rest []*Compiled
+	// Text is the source that the debug information names; nil without Options.TextDir.
+	Text *IRText
 
 	object *llvm.Object
 }
@@ -103,6 +105,10 @@ type Options struct {
 	OptLevel int
 	CPU      string
 	Workers  int // calls of LLVM at the same time; 0: one for each processor
+
+	// TextDir makes the IR text of all that is compiled its source: debug information that the module has gives way to one whose
+	// lines are those of Compiled.Text, in files of this directory. "": what debug information the module has stays.
+	TextDir string
 }
 
 // build makes the graph of the object.

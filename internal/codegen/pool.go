@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"livejit/internal/llvm"
 )
@@ -18,6 +19,8 @@ const (
 type LLVM struct {
 	options llvm.PipelineOptions
 	places  chan struct{} // a place for each call of LLVM that may run
+	textDir string
+	texts   atomic.Int64 // made so far
 
 	mu        sync.Mutex // guards what follows; a leaf
 	pipelines []*pooled[*llvm.Pipeline]
@@ -39,6 +42,7 @@ func NewLLVM(o Options) (*LLVM, error) {
 	c := &LLVM{
 		options: llvm.PipelineOptions{OptLevel: o.OptLevel, CPU: o.CPU},
 		places:  make(chan struct{}, o.Workers),
+		textDir: o.TextDir,
 	}
 	p, err := c.takePipeline()
 	if err != nil {

@@ -222,6 +222,9 @@ func (p *Program) compilePart(ctx context.Context, functions, variables []string
 
 // emit compiles m, a module of the program's context made from size bytes of source (0: it counts as what it becomes).
 func (p *Program) emit(ctx context.Context, m *llvm.Module, size int, out *Compiled) error {
+	if err := p.describe(m, out); err != nil {
+		return err
+	}
 	pipe, err := p.compiler.takePipeline()
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@
 //
 // shim.h is the contract between Go and C++; its implementation lies in
 // landing.cpp (fatal errors, diagnostics), module.cpp (reading and writing),
-// prepare.cpp, carve.cpp (the copying that cut.cpp and split.cpp share) and
+// irdebug.cpp (the text of a module as its source), prepare.cpp, carve.cpp (the copying that cut.cpp and split.cpp share) and
 // pipeline.cpp. What Prepare tells is written by summary.cpp with layouts.cpp (types
 // in debug info) and fingerprint.h, whose parts are fingerprint.cpp (functions and
 // variables), operands.cpp (types, attributes, constants, metadata), contents.cpp

@@ -167,6 +167,15 @@ func (m *Module) KeepShare(share, shares int) error {
 	return moduleShare(m.h, m.name, share, shares)
 }
 
+// DebugIR replaces the module's debug info by one that says that its source is its own text, which it returns: each
+// instruction lies at its line of the text, each argument and result is a variable. The text, which has no debug info, is
+// to be found as directory/file. optimized says whether an optimiser will work on the module. Declarations and data stay without.
+func (m *Module) DebugIR(directory, file string, optimized bool) (string, error) {
+	m.enter()
+	defer m.ctx.owner.leave()
+	return moduleDebugIR(m.h, m.name, directory, file, optimized)
+}
+
 // SplitOptions of Module.Split.
 type SplitOptions struct {
 	// Identifier goes into the new names of statics (as a hash) and must differ

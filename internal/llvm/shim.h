@@ -103,6 +103,11 @@ lj_result lj_split_begin(lj_mod *m, const char *identifier, size_t identifier_le
 lj_result lj_split_next(lj_split *s);
 void lj_split_free(lj_split *s);
 
+// --- irdebug.cpp ---------------------------------------------------------------------------------------------------
+
+// Replaces the module's debug info: its source is its own text, a file of that name; see Module.DebugIR. bytes: the text.
+lj_result lj_debug_ir(lj_mod *m, const char *directory, size_t directory_len, const char *file, size_t file_len, int optimized);
+
 // --- pipeline.cpp --------------------------------------------------------------------------------------------------
 
 enum { LJ_DEBUG_FULL = 0, LJ_DEBUG_LINES = 1, LJ_DEBUG_NONE = 2 };

@@ -123,6 +123,21 @@ func moduleText(h moduleHandle, name string) (string, error) {
 	return string(takeBytes(r.bytes)), nil
 }
 
+// moduleDebugIR returns the text.
+func moduleDebugIR(h moduleHandle, name, directory, file string, optimized bool) (string, error) {
+	dp, dl := cstr(directory)
+	fp, fl := cstr(file)
+	var o C.int
+	if optimized {
+		o = 1
+	}
+	r := C.lj_debug_ir(h, dp, dl, fp, fl, o)
+	if _, err := outcome(name, &r); err != nil {
+		return "", err
+	}
+	return string(takeBytes(r.bytes)), nil
+}
+
 func moduleTriple(h moduleHandle) string {
 	r := C.lj_module_triple(h)
 	if _, err := outcome("", &r); err != nil {
