@@ -132,6 +132,7 @@ func (t *transaction) judgeLocked() error {
 			t.judgeInvalidate(s)
 		}
 	}
+	t.followSuccessors()
 	t.checkSuccessions()
 	t.checkRemovals()
 	return join(t.changes.errs...)

@@ -44,7 +44,7 @@ var rooms = map[string][]string{
 	},
 	"clang":          {"", "internal/llvm"},
 	"inspect":        {"", "stackmap"},
-	"internal/repl":  {"", "clang"},
+	"internal/repl":  {"", "clang", "internal/llvm"},
 	"internal/watch": {"", "clang"},
 	"cmd/livejit":    {"", "clang", "inspect", "stackmap", "internal/repl", "internal/watch", "bench"},
 	"examples":       {"", "clang", "inspect", "stackmap", "internal/csources"},

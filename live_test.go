@@ -70,6 +70,25 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+// TestReplaceFollowsConstant: a function that did not change is compiled again if the constant it uses is replaced with it, and only then.
+// Leaving followSuccessors out makes it fail.
+func TestReplaceFollowsConstant(t *testing.T) {
+	e := newEngine(t)
+	const limit = "@limit = external constant i64\n"
+	const first, second = "define i64 @first() { %v = load i64, ptr @limit  ret i64 %v }\n", "define i64 @second() { %v = load i64, ptr @limit  ret i64 %v }\n"
+	add(t, e, "k", "@limit = constant i64 5")
+	add(t, e, "first", limit+first)
+	add(t, e, "second", limit+second)
+	r, err := e.Replace(background, livejit.IR("k", "@limit = constant i64 6"), livejit.IR("first", limit+first))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantVerdicts(t, r, "replaced limit: a constant; what is bound to the old one stays so", "replaced first@2: limit was replaced, which it uses")
+	if a, b := call(t, e, "first"), call(t, e, "second"); a != 6 || b != 5 {
+		t.Errorf("first() = %d, second() = %d; want 6 and 5", a, b)
+	}
+}
+
 func TestReplaceVariables(t *testing.T) {
 	e := newEngine(t)
 	const before = `

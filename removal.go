@@ -2,6 +2,7 @@ package livejit
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -80,6 +81,44 @@ func (t *transaction) judgeInvalidate(s *step) {
 		}
 		t.changes.invalid = append(t.changes.invalid, old)
 		t.verdict(nil, old.Name, false, judgement{outcome: Invalidated, symbol: old})
+	}
+}
+
+// followSuccessors has those functions of the sources compiled again that did not change, but are bound to a constant or variable whose
+// name another one takes over.
+func (t *transaction) followSuccessors() {
+	bound := make(map[*symtab.Symbol]string)
+	for _, p := range t.parts {
+		for name, j := range p.judged {
+			if j.succeeds {
+				j.symbol.Users(func(v *symtab.Version, _ symtab.RefFlags) bool {
+					if !v.Retired && v.Symbol != nil {
+						bound[v.Symbol] = name
+					}
+					return true
+				})
+			}
+		}
+	}
+	if len(bound) == 0 {
+		return
+	}
+	for _, p := range t.parts {
+		for name, j := range p.judged {
+			to, ok := bound[j.symbol]
+			if !ok || j.outcome != Unchanged || j.symbol.Kind != symtab.Func {
+				continue
+			}
+			j.outcome, j.reason = Replaced, to+" was replaced, which it uses"
+			p.judged[name] = j
+			t.changes.replaced[j.symbol] = true
+			t.changes.moved = slices.DeleteFunc(t.changes.moved, func(m movedSymbol) bool { return m.symbol == j.symbol })
+			for i := range t.changes.verdicts {
+				if v := &t.changes.verdicts[i]; v.Function == name && !v.Variable {
+					v.Outcome, v.Reason, v.Version = Replaced, j.reason, int(j.symbol.Last)+1
+				}
+			}
+		}
 	}
 }
 

@@ -14,7 +14,7 @@ const usage = `livejit runs C, C++ and LLVM programs function by function.
 Usage:
 
     livejit run [options] FILE... [-- ARG...]   load files and run main
-    livejit repl [options] [FILE...]            a prompt for C and C++
+    livejit repl [options] [FILE...]            a prompt for C, C++ and LLVM IR
     livejit split FILE -o DIR                   write one bitcode module for each function
     livejit bench [options]                     measure replacing, memory and calls here
     livejit help [run|repl|split|bench]         this text, or that of a command

@@ -11,17 +11,17 @@ import (
 	"livejit/internal/repl"
 )
 
-const replUsage = `livejit repl is a prompt for C and C++.
+const replUsage = `livejit repl is a prompt for C, C++ and LLVM IR.
 
 Usage: livejit repl [options] [FILE...]
 
 What is typed is compiled and becomes part of a program that is alive: definitions can be typed
 again in any order, statements run, the value of an expression is printed with its type.
-:help lists the commands. FILEs are loaded first: C and C++ as if they were typed, IR,
-bitcode, objects and archives as they are. With standard input not a terminal it is a script:
+:help lists the commands. FILEs are loaded first: those in the language of the prompt as if they
+were typed, IR, bitcode, objects and archives as they are. With standard input not a terminal it is a script:
 nothing is echoed, and the first error ends it with exit status 1.
 
-    --lang c|c++      language of the prompt (default c)
+    --lang c|c++|ir   language of the prompt (default c)
     -O0 -O1 -O2 -O3   how hard to optimise (default -O0)
     -l LIB, -L DIR, --cflags "FLAGS"   as with livejit run
     --keep-going      go on after an error in a script
@@ -50,8 +50,8 @@ func parseRepl(args []string) (*replOptions, error) {
 			rest = append(rest, args[n])
 		}
 	}
-	if o.lang != "c" && o.lang != "c++" {
-		return nil, &usageError{"repl", fmt.Sprintf("--lang is c or c++, not %q", o.lang)}
+	if o.lang != "c" && o.lang != "c++" && o.lang != "ir" {
+		return nil, &usageError{"repl", fmt.Sprintf("--lang is c, c++ or ir, not %q", o.lang)}
 	}
 	common, err := parseRun(append(rest, "-")) // a FILE is not needed here
 	if err != nil {

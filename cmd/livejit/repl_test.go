@@ -111,7 +111,17 @@ func TestPromptAtTerminal(t *testing.T) {
 	y.types(":vers\ttwice\r")
 	y.sees("twice@2: ")
 
+	// A parenthesis that is open goes on, too.
+	y.types("twice(1 +\r")
+	y.sees("... ")
+	y.types("1)\r")
+	y.sees("(int) 6")
+
 	// Ctrl-C gives up an input that is not complete.
+	y.types("twice(1,\r")
+	y.sees("... ")
+	y.types("\x03")
+	y.sees("c> ")
 	y.types("int never(void) {\r")
 	y.sees("... ")
 	y.types("\x03")
@@ -153,5 +163,40 @@ func TestPromptAtTerminal(t *testing.T) {
 	y.types("\x1b[A\x1b[A\r") // up, up
 	y.sees("(int) 10")
 	y.types(":quit\r")
+	y.ends()
+}
+
+func TestAssemblyAtTerminal(t *testing.T) {
+	y := typeAt(t, filepath.Join(t.TempDir(), "history"), "repl", "--lang", "ir")
+	y.sees("a prompt for LLVM IR")
+	y.sees("ir> ")
+	y.types("define i64 @twice(i64 %x) {\r")
+	y.sees("\x1b[1;34mdefine\x1b[0m \x1b[1;34mi64\x1b[0m @twice")
+	y.sees("... ")
+	y.types("%r = mul i64 %x, 2\rret i64 %r }\r")
+	y.sees("added twice@1")
+	y.types("call i64 @twi\t(i64 21)\r")
+	y.sees("(i64) 42")
+	y.types("call i64 @twice(i64 1,\r")
+	y.sees("... ")
+	y.types("\x03")
+	y.sees("ir> ")
+	y.types("call i64 @twice(i32 %x)\r")
+	y.sees("input:1:21: error: use of undefined value '%x'")
+	y.types("define i64 @twice(i64 %x) { ret i64 7 }\r")
+	y.sees("replaced twice@2")
+	y.types("{ br label %spin\rspin: br label %spin\r}\r")
+	y.sees("... ")
+	y.sees("... ")
+	y.sees("\r\n")
+	time.Sleep(200 * time.Millisecond) // it spins
+	y.types("\x03")
+	y.sees("error: interrupted")
+	y.types(":undo\r")
+	y.sees("twice is what it was before")
+	y.types("call i64 @twice(i64 4)\r")
+	y.sees("(i64) 8")
+	y.sees("ir> ")
+	y.types("\x04")
 	y.ends()
 }

@@ -95,6 +95,19 @@ func (m *Module) TargetTriple() string {
 	return moduleTriple(m.h)
 }
 
+// LastType is the name of the declaration that ShowLast makes: its result has the type of the value that is shown.
+const LastType = "livejit.last"
+
+// ShowLast has a function, which must be void, end with a call of the function show, void (ptr), with the address of the
+// value that the instruction before its last return has. It returns the value's type as IR writes it, "" if there is no
+// value, and nothing is changed then. An integer whose width is no power of two, or less than 8 bits, is extended by its
+// sign to the next. It is for prompts.
+func (m *Module) ShowLast(function, show string) (string, error) {
+	m.enter()
+	defer m.ctx.owner.leave()
+	return moduleShowLast(m.h, m.name, function, show)
+}
+
 // Prepare makes every function replaceable and returns what the engine must know.
 //
 //   - A missing triple or data layout becomes the host's; another architecture,

@@ -87,6 +87,12 @@ lj_result lj_module_triple(lj_mod *m); // bytes: target triple
 // summary_decode.go.
 lj_result lj_prepare(lj_mod *m, const char *suffix, size_t suffix_len);
 
+// --- show.cpp ----------------------------------------------------------------------------------------------------------
+
+// Has the function, which is void, end with a call of show, void (ptr), for the value of the instruction before its last
+// return. bytes: the value's type; empty if there is no value. See Module.ShowLast.
+lj_result lj_show_last(lj_mod *m, const char *function, size_t function_len, const char *show, size_t show_len);
+
 // --- cut.cpp, share.cpp, split.cpp --------------------------------------------------------------------------------------------
 
 // Functions and variables, and what only they use, as a new module of the same context; see Module.CutSet. The names

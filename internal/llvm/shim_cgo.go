@@ -138,6 +138,16 @@ func moduleDebugIR(h moduleHandle, name, directory, file string, optimized bool)
 	return string(takeBytes(r.bytes)), nil
 }
 
+func moduleShowLast(h moduleHandle, name, function, show string) (string, error) {
+	fp, fl := cstr(function)
+	sp, sl := cstr(show)
+	r := C.lj_show_last(h, fp, fl, sp, sl)
+	if _, err := outcome(name, &r); err != nil {
+		return "", err
+	}
+	return string(takeBytes(r.bytes)), nil
+}
+
 func moduleTriple(h moduleHandle) string {
 	r := C.lj_module_triple(h)
 	if _, err := outcome("", &r); err != nil {

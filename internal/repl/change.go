@@ -27,13 +27,13 @@ func (s *Session) change(ctx context.Context, put, gone []*item, u *unit) error 
 // restore brings items back as they were, and removes others.
 func (s *Session) restore(ctx context.Context, put, gone []*item) error {
 	undo := s.program.apply(put, gone)
-	err := s.precompile(ctx)
+	err := s.lang.refresh(ctx)
 	undo()
 	if err == nil {
 		_, err = s.transact(ctx, put, gone, nil)
 	}
 	if err != nil {
-		return errors.Join(err, s.precompile(ctx))
+		return errors.Join(err, s.lang.refresh(ctx))
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func (s *Session) visible(put []*item, before map[string]*item) []*item {
 	var list []*item
 	for _, i := range put {
 		old := before[i.key]
-		if old == nil || old.about != i.about || i.kind == header && old.text != i.text || !old.defined && i.defined || old.broken != "" {
+		if old == nil || old.about != i.about || (i.kind == header || i.constant) && old.text != i.text || !old.defined && i.defined || old.broken != "" {
 			list = append(list, i)
 		}
 	}
@@ -184,7 +184,7 @@ func (t *transaction) again(ctx context.Context, i *item) {
 	if !slices.Contains(t.put, i) {
 		t.former[i.key] = i
 	}
-	u, err := t.session.translate(ctx, i.text, i.name, func(other *item) bool { return other.key == i.key })
+	u, err := t.session.lang.translate(ctx, i.text, i.name, func(other *item) bool { return other.key == i.key })
 	if err != nil {
 		now.broken = strings.TrimSpace(fmt.Sprintf("%+v", err))
 		t.broken = append(t.broken, &now)
@@ -275,12 +275,10 @@ func (s *Session) linking(ctx context.Context, link func() error) error {
 	}
 	var made []string
 	for _, u := range undefined.Symbols {
-		text, ok := s.entry(u.Symbol)
-		if !ok {
-			err = fmt.Errorf("%s is declared but not defined", livejit.Demangle(u.Symbol))
-			break
+		unit, failed := s.lang.entry(ctx, u.Symbol)
+		if failed == nil && unit == nil {
+			failed = fmt.Errorf("%s is declared but not defined", livejit.Demangle(u.Symbol))
 		}
-		unit, failed := s.compile(ctx, text, u.Symbol, func(i *item) bool { return i.symbol == u.Symbol })
 		if failed == nil {
 			_, failed = s.engine.Replace(ctx, unit.source)
 		}
@@ -311,16 +309,16 @@ func (s *Session) linking(ctx context.Context, link func() error) error {
 	return err
 }
 
-// entry is the text of a function that stands in for one that is not defined.
-func (s *Session) entry(symbol string) (string, bool) {
+func (s cFamily) entry(ctx context.Context, symbol string) (*unit, error) {
 	i := s.program.items[symbol]
+	text := "int " + symbol + "() { __builtin_trap(); }"
 	switch {
 	case i != nil && i.kind == function && i.seen != "":
-		return strings.TrimSuffix(strings.TrimSpace(i.seen), ";") + " { __builtin_trap(); }", true
+		text = strings.TrimSuffix(strings.TrimSpace(i.seen), ";") + " { __builtin_trap(); }"
 	case i != nil || s.config.Lang != "c":
-		return "", false
+		return nil, nil
 	}
-	return "int " + symbol + "() { __builtin_trap(); }", true
+	return s.compile(ctx, text, symbol, func(i *item) bool { return i.symbol == symbol })
 }
 
 // report says what became of the definitions.
@@ -366,7 +364,7 @@ func (t *transaction) report() {
 		}
 	}
 	for _, i := range t.replaced {
-		if i.kind == variable && i.broken == "" && t.reset(i) {
+		if i.kind == variable && i.broken == "" && !i.constant && t.reset(i) {
 			s.note("%s begins anew: its type changed", i.name)
 		}
 	}
@@ -375,6 +373,8 @@ func (t *transaction) report() {
 // value says what a variable that was defined again holds.
 func (t *transaction) value(i, old *item) {
 	switch {
+	case i.constant && old.constant && old.about == i.about:
+		t.session.talk("replaced %s", i.name)
 	case t.reset(i):
 		t.session.note("%s begins anew: its type changed", i.name)
 	case old.text != i.text:
@@ -430,20 +430,26 @@ func (t *transaction) settle(ctx context.Context) error {
 			continue
 		}
 		if t.reinterpreted(i) {
-			value := "{0}"
-			if _, after, ok := strings.Cut(i.text, "="); ok {
-				value = strings.TrimSuffix(strings.TrimSpace(after), ";")
-			}
-			if err := t.session.statement(ctx, assignment{i.name, value, true}.statement(), i.name); err != nil {
+			if err := t.session.lang.initialise(ctx, i); err != nil {
 				return err
 			}
 		}
 		if i.init != "" && t.reset(i) && slices.Contains(t.replaced, i) {
-			a := assignment{i.name, i.init, i.layout != nil && i.layout.Kind == "array"}
-			if err := t.session.statement(ctx, a.statement(), i.name); err != nil {
+			if err := t.session.lang.initialise(ctx, i); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func (s cFamily) initialise(ctx context.Context, i *item) error {
+	a := assignment{i.name, i.init, i.layout != nil && i.layout.Kind == "array"}
+	if i.init == "" {
+		a.value, a.array = "{0}", true
+		if _, after, ok := strings.Cut(i.text, "="); ok {
+			a.value = strings.TrimSuffix(strings.TrimSpace(after), ";")
+		}
+	}
+	return s.statement(ctx, a.statement(), i.name)
 }

@@ -23,10 +23,10 @@ const (
 )
 
 // painter colours a line while it is typed.
-type painter struct{}
+type painter struct{ lang language }
 
 // Paint returns the line with colours; its visible text is the same.
-func (painter) Paint(line []rune, _ int) []rune {
+func (p painter) Paint(line []rune, _ int) []rune {
 	text := string(line)
 	if start := strings.TrimLeft(text, " "); strings.HasPrefix(start, ":") || strings.HasPrefix(start, "#") {
 		n := len(text) - len(start) + 1
@@ -35,13 +35,13 @@ func (painter) Paint(line []rune, _ int) []rune {
 		}
 		return []rune(special + text[:n] + plain + text[n:])
 	}
-	tokens, _ := scan(text)
+	tokens, _ := p.lang.scan(text)
 	var b strings.Builder
 	at := 0
 	for _, t := range tokens {
 		colour := ""
 		switch c := t.text[0]; {
-		case slices.Contains(keywords, t.text):
+		case slices.Contains(p.lang.words(), t.text):
 			colour = keyword
 		case c == '"' || c == '\'':
 			colour = literal

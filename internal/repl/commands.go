@@ -37,7 +37,7 @@ func init() {
 		{"versions", "NAME", "the versions of a function that are in memory", (*Session).versions},
 		{"why", "NAME", "why old versions of a function are still in memory", (*Session).why},
 		{"time", "[on|off|INPUT]", "say where the time goes, always or for one input", (*Session).time},
-		{"load", "FILE", "C or C++ as if it were typed; IR, bitcode, objects, archives", (*Session).Load},
+		{"load", "FILE", "the prompt's language as if it were typed; IR, bitcode, objects, archives", (*Session).Load},
 		{"save", "FILE", "write the definitions as source that compiles", (*Session).save},
 		{"build", "FILE", "link the definitions as an executable, with clang", (*Session).build},
 		{"edit", "[NAME]", "change a definition in $EDITOR", (*Session).edit},
@@ -70,7 +70,7 @@ func (s *Session) command(ctx context.Context, line string) error {
 }
 
 func (s *Session) help(context.Context, string) error {
-	s.answer("Definitions and statements of C are done as they are typed; an expression without a\nsemicolon is printed with its type. Ctrl-C gives up an input or stops what runs. Commands:\n")
+	s.answer("%s Ctrl-C gives up an input or stops what runs. Commands:\n", s.lang.help())
 	for _, c := range commands {
 		s.answer("    :%-22s %s", strings.TrimSpace(c.name+" "+c.argument), c.help)
 	}
@@ -102,10 +102,10 @@ func (s *Session) list(_ context.Context, name string) error {
 	for _, i := range items {
 		s.answer("%s", strings.TrimRight(i.text, "\n"))
 		if i.init != "" {
-			s.answer("// its value was %s when it was defined", i.init)
+			s.answer("%s its value was %s when it was defined", s.lang.comment(), i.init)
 		}
 		if i.broken != "" {
-			s.answer("// does not compile any more: %s", firstLine(i.broken))
+			s.answer("%s does not compile any more: %s", s.lang.comment(), firstLine(i.broken))
 		}
 	}
 	return nil
@@ -182,20 +182,18 @@ func (s *Session) delete(ctx context.Context, argument string) error {
 	if err := s.change(ctx, nil, gone, nil); err != nil {
 		return err
 	}
-	return s.precompile(ctx)
+	return s.lang.refresh(ctx)
 }
 
-func (s *Session) showType(ctx context.Context, text string) error {
+func (s *Session) showType(ctx context.Context, text string) error { return s.lang.showType(ctx, text) }
+
+func (s cFamily) showType(ctx context.Context, text string) error {
 	layout, _ := s.typeOf(ctx, strings.TrimSuffix(text, ";"), "input")
 	if layout == nil {
 		_, err := s.translate(ctx, "__typeof__ (\n#line 1 \"input\"\n"+text+"\n) *__livejit_type;", "input", nil)
 		return err
 	}
-	if layout.Kind == "void" || layout.Kind == "function" || layout.Kind == "incomplete" {
-		s.answer("%s", layout.Name)
-	} else {
-		s.answer("%s, %d bytes", layout.Name, layout.Size)
-	}
+	s.sayType(layout)
 	return nil
 }
 
@@ -332,10 +330,7 @@ func (s *Session) edit(ctx context.Context, name string) error {
 			text.WriteString(strings.TrimRight(i.text, "\n") + "\n")
 		}
 	}
-	path := filepath.Join(s.dir, "edit.c")
-	if s.config.Lang == "c++" {
-		path = filepath.Join(s.dir, "edit.cc")
-	}
+	path := filepath.Join(s.dir, "edit"+s.lang.extension())
 	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
 		return err
 	}
@@ -353,7 +348,7 @@ func (s *Session) edit(ctx context.Context, name string) error {
 	if err != nil || string(edited) == text.String() {
 		return err
 	}
-	return s.source(ctx, string(edited), "edit")
+	return s.lang.source(ctx, string(edited), "edit")
 }
 
 func (s *Session) reset(context.Context, string) error {
@@ -376,6 +371,6 @@ func (s *Session) save(_ context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(f, s.program.text(s.config.Lang))
+	_, err = io.WriteString(f, s.lang.text(s.program))
 	return errors.Join(err, f.Close())
 }

@@ -13,7 +13,7 @@ import (
 
 // define takes text as declarations and makes them part of the program. The error is
 // clang's if they are none.
-func (s *Session) define(ctx context.Context, text, name string, complete bool) error {
+func (s cFamily) define(ctx context.Context, text, name string, complete bool) error {
 	if !complete {
 		text += ";"
 	}
@@ -233,6 +233,7 @@ func single(d clang.Declaration, source, text, lang string, shared bool) *item {
 		}
 	case "variable":
 		i.key, i.kind = d.Symbol, variable
+		i.constant = constantType(i.about)
 		thread := ""
 		if d.Thread {
 			thread = map[string]string{"c": "_Thread_local ", "c++": "thread_local "}[lang]
@@ -282,13 +283,20 @@ func single(d clang.Declaration, source, text, lang string, shared bool) *item {
 	return i
 }
 
+// constantType says whether a type as C writes it is that of a constant: "const int", "char *const".
+func constantType(text string) bool {
+	text, _, _ = strings.Cut(text, "[")
+	text = strings.TrimSpace(text)
+	return strings.HasSuffix(text, "const") || strings.HasPrefix(text, "const ") && !strings.HasSuffix(text, "*")
+}
+
 // finished fills in what follows from the rest.
 func finished(i *item) *item {
 	if i.kind == header {
 		i.seen, i.defined = i.text, true
 	}
 	i.names = slices.DeleteFunc(i.names, func(n string) bool { return n == "" })
-	i.uses = identifiers(i.text)
+	i.uses, i.needs = identifiers(i.text), identifiers(i.seen)
 	return i
 }
 

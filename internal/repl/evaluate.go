@@ -13,7 +13,7 @@ import (
 
 // expression prints the value of text with its type. It returns false if text is none; the
 // error is that of running it.
-func (s *Session) expression(ctx context.Context, text, name string) (bool, error) {
+func (s cFamily) expression(ctx context.Context, text, name string) (bool, error) {
 	layout, value := s.typeOf(ctx, text, name)
 	if layout == nil {
 		return false, nil
@@ -44,7 +44,7 @@ func (s *Session) expression(ctx context.Context, text, name string) (bool, erro
 // typeOf returns what clang says of the type of an expression, and the expression as it can be
 // used; nil if text is none. A bit-field has no type that could be asked for: it has to become a
 // value first.
-func (s *Session) typeOf(ctx context.Context, text, name string) (*clang.Layout, string) {
+func (s cFamily) typeOf(ctx context.Context, text, name string) (*clang.Layout, string) {
 	text = "(\n#line 1 \"" + name + "\"\n" + text + "\n)"
 	for _, value := range []string{text, "((void)0, " + text + ")"} {
 		u, err := s.translate(ctx, "__typeof__ "+value+" *__livejit_type;", name, nil)
@@ -61,12 +61,12 @@ func (s *Session) typeOf(ctx context.Context, text, name string) (*clang.Layout,
 }
 
 // statement runs text as the body of a function.
-func (s *Session) statement(ctx context.Context, text, name string) error {
+func (s cFamily) statement(ctx context.Context, text, name string) error {
 	return s.run(ctx, "", text, name)
 }
 
 // run compiles a function of its own with text as its body, calls it, and takes it away.
-func (s *Session) run(ctx context.Context, declare, text, name string) error {
+func (s cFamily) run(ctx context.Context, declare, text, name string) error {
 	s.counter++
 	symbol := fmt.Sprintf("__livejit_run%d", s.counter)
 	head := "void " + symbol + "(void) {"
@@ -88,9 +88,14 @@ func (s *Session) run(ctx context.Context, declare, text, name string) error {
 		return err
 	}
 	s.warn(u)
+	return s.execute(ctx, u, symbol)
+}
+
+// execute links a unit with the function symbol, calls that, and takes it away.
+func (s *Session) execute(ctx context.Context, u *unit, symbol string) error {
 	var module *livejit.Module
 	begin := time.Now()
-	err = s.linking(ctx, func() error {
+	err := s.linking(ctx, func() error {
 		// Not Add: namespaces in front of it are defined already.
 		result, err := s.engine.Replace(ctx, u.source)
 		if err == nil && len(result.Modules) > 0 {
@@ -105,12 +110,7 @@ func (s *Session) run(ctx context.Context, declare, text, name string) error {
 	begin = time.Now()
 	_, failed := s.engine.Call(ctx, symbol)
 	s.spent.run += time.Since(begin)
-	// The code that ended may have been inside of stdio, with its locks held.
-	soon, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if _, err := s.engine.Call(soon, "__livejit_flush"); err != nil {
-		s.note("what the program has printed could not be flushed: %v", err)
-	}
+	s.flush()
 	if failed != nil {
 		failed = s.explain(failed, symbol)
 	}
@@ -180,7 +180,7 @@ func (s *Session) traced(text string, trace []livejit.Location, foreign bool, sy
 const maxFrames = 8
 
 // directive does one line of the preprocessor, or one #if to #endif.
-func (s *Session) directive(ctx context.Context, text string) error {
+func (s cFamily) directive(ctx context.Context, text string) error {
 	if !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
@@ -216,10 +216,10 @@ func (s *Session) directive(ctx context.Context, text string) error {
 	}
 	s.headers = "" // a header may have changed on disk
 	undo := s.program.apply([]*item{i}, nil)
-	err := s.precompile(ctx)
+	err := s.refresh(ctx)
 	undo()
 	if err != nil {
-		return errors.Join(err, s.precompile(ctx))
+		return errors.Join(err, s.refresh(ctx))
 	}
 	return s.change(ctx, []*item{i}, nil, nil)
 }

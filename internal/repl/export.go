@@ -13,7 +13,7 @@ import (
 
 // text is the program as one source that compiles: includes, then types and prototypes in an
 // order that they can be read in, then definitions as they were typed.
-func (p *program) text(lang string) string {
+func (s cFamily) text(p *program) string {
 	headers, last := p.headers()
 	var b strings.Builder
 	b.WriteString(headers)
@@ -32,7 +32,7 @@ func (p *program) text(lang string) string {
 			continue
 		}
 		text := i.text
-		if lang == "c++" && i.kind == function && i.seen != "" {
+		if s.config.Lang == "c++" && i.kind == function && i.seen != "" {
 			text = withoutDefaults(text) // its prototype has them
 		}
 		b.WriteString("\n" + text + "\n")
@@ -72,17 +72,11 @@ func (s *Session) build(ctx context.Context, path string) error {
 	if i := s.program.items["main"]; i == nil || !i.defined {
 		return errors.New("an executable begins with main, which is not defined")
 	}
-	source := filepath.Join(s.dir, "build.c")
-	if s.config.Lang == "c++" {
-		source = filepath.Join(s.dir, "build.cc")
-	}
-	if err := os.WriteFile(source, []byte(s.program.text(s.config.Lang)), 0o600); err != nil {
+	source := filepath.Join(s.dir, "build"+s.lang.extension())
+	if err := os.WriteFile(source, []byte(s.lang.text(s.program)), 0o600); err != nil {
 		return err
 	}
-	flags := []string{fmt.Sprintf("-O%d", s.config.OptLevel), "-w", "-I."}
-	if s.config.Lang == "c" {
-		flags = append(flags, "-std=gnu17")
-	}
+	flags := append(s.lang.buildFlags(), fmt.Sprintf("-O%d", s.config.OptLevel))
 	flags = append(flags, s.config.Flags...)
 	return clang.Executable(ctx, path, append(append(flags, source), s.config.Link...)...)
 }

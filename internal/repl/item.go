@@ -21,22 +21,25 @@ const (
 // item is one definition or declaration of the program at the prompt. Items are not changed
 // once they are part of a program.
 type item struct {
-	key     string // what a new item of the same key takes the place of
-	kind    kind
-	name    string   // what people call it
-	names   []string // identifiers that mean it
-	text    string   // the source, complete with its semicolon
-	seen    string   // what other sources see of it
-	about   string   // the type of a function or variable as C writes it
-	symbol  string   // the linker's name of a function or variable
-	defined bool     // there is a definition; else it is only declared
-	layout  *clang.Layout
-	uses    []string // identifiers in text
-	order   int      // place in the program
-	broken  string   // why it does not compile any more; "" if it does
-	init    string   // of a variable in C: an initialiser that is assigned when it is defined
-	code    bool     // a header that defines functions as well
-	line    bool     // a macro or the like, which ends with its line
+	key      string // what a new item of the same key takes the place of
+	kind     kind
+	name     string   // what people call it
+	names    []string // identifiers that mean it
+	text     string   // the source, complete with its semicolon
+	seen     string   // what other sources see of it
+	about    string   // the type of a function or variable as C writes it
+	symbol   string   // the linker's name of a function or variable
+	defined  bool     // there is a definition; else it is only declared
+	layout   *clang.Layout
+	uses     []string // identifiers in text
+	needs    []string // identifiers in seen
+	from     string   // the file or input that it came from, in IR
+	order    int      // place in the program
+	broken   string   // why it does not compile any more; "" if it does
+	constant bool     // a variable that has its initial value for ever
+	init     string   // of a variable in C: an initialiser that is assigned when it is defined
+	code     bool     // a header that defines functions as well
+	line     bool     // a macro or the like, which ends with its line
 }
 
 // program is the set of items that are so now.
@@ -156,6 +159,16 @@ func (p *program) preamble(uses []string, leave func(*item) bool) string {
 	return w.forward.String() + w.text.String()
 }
 
+// preambleBare is preamble without lines for messages, for a language that has none.
+func (p *program) preambleBare(uses []string, leave func(*item) bool) string {
+	w := &preamble{program: p, leave: leave, state: map[*item]int{}, bare: true}
+	for _, i := range p.bare {
+		w.item(i)
+	}
+	w.visit(uses)
+	return w.text.String()
+}
+
 // preamble is the making of one: items are written after those that they use.
 type preamble struct {
 	program       *program
@@ -185,11 +198,11 @@ func (w *preamble) item(i *item) {
 	if tag, _, ok := strings.Cut(i.key, " "); ok && (tag == "struct" || tag == "union" || tag == "class") {
 		w.forward.WriteString(i.key + ";\n")
 	}
-	uses := i.uses
-	if i.kind != header {
-		uses = identifiers(i.seen)
+	if i.kind == header {
+		w.visit(i.uses)
+	} else {
+		w.visit(i.needs)
 	}
-	w.visit(uses)
 	w.state[i] = 2
 	if i.kind == header && !i.line && !w.bare {
 		w.text.WriteString("#line 1 \"" + strings.ReplaceAll(i.name, `"`, "") + "\"\n")
@@ -219,7 +232,7 @@ func (p *program) dependents(changed []*item) []*item {
 					from(user)
 				} else {
 					found = append(found, user)
-					if user.seen != "" && slices.Contains(identifiers(user.seen), name) {
+					if slices.Contains(user.needs, name) {
 						from(user) // its type is made from what changed, and so are its users
 					}
 				}

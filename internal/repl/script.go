@@ -25,7 +25,7 @@ func (s *Session) Script(ctx context.Context, r io.Reader, keepGoing bool) (bool
 			return false, err
 		}
 		input.WriteString(line)
-		if err == nil && Open(input.String()) {
+		if err == nil && s.Open(input.String()) {
 			continue
 		}
 		if failed := s.Input(ctx, input.String()); failed != nil {
@@ -53,10 +53,14 @@ func (s *Session) Explain(err error) {
 	s.note("error: %v", err)
 }
 
-// Load makes a file part of the program: C and C++ as if it were typed, everything else as
-// it is.
+// Load makes a file part of the program: one in the language of the prompt as if it were typed, everything
+// else as it is.
 func (s *Session) Load(ctx context.Context, path string) error {
-	if !clang.IsFile(path) && !strings.HasSuffix(path, ".h") {
+	typed := clang.IsFile(path) || strings.HasSuffix(path, ".h")
+	if s.config.Lang == "ir" {
+		typed = strings.HasSuffix(path, ".ll")
+	}
+	if !typed {
 		_, err := s.engine.Add(ctx, livejit.File(path))
 		return err
 	}
@@ -64,5 +68,5 @@ func (s *Session) Load(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	return s.source(ctx, string(text), path)
+	return s.lang.source(ctx, string(text), path)
 }

@@ -27,7 +27,7 @@ import (
 
 // Config is what a session is made from.
 type Config struct {
-	Lang     string           // "c" or "c++"
+	Lang     string           // "c", "c++" or "ir"
 	OptLevel int              // 0 to 3
 	Flags    []string         // for clang
 	Options  []livejit.Option // of the engine, beside the optimisation level
@@ -42,6 +42,7 @@ type Config struct {
 // its thread, so that thread-local variables of the program keep their values.
 type Session struct {
 	config  Config
+	lang    language
 	engine  *livejit.Engine
 	dir     string // of precompiled headers
 	program *program
@@ -70,8 +71,8 @@ type spent struct{ front, engine, swap, run time.Duration }
 
 // New makes a session. Close must be called to give back what it holds.
 func New(config Config) (*Session, error) {
-	if config.Lang != "c" && config.Lang != "c++" {
-		return nil, fmt.Errorf("no language %q at the prompt: it is c or c++", config.Lang)
+	if languages[config.Lang] == nil {
+		return nil, fmt.Errorf("no language %q at the prompt: it is c, c++ or ir", config.Lang)
 	}
 	s := &Session{config: config}
 	var err error
@@ -92,6 +93,7 @@ func (s *Session) engineOptions() []livejit.Option {
 }
 
 func (s *Session) clear() {
+	s.lang = languages[s.config.Lang](s)
 	s.program = newProgram()
 	s.history = map[string][]*item{}
 	s.changes = nil
@@ -114,13 +116,26 @@ func (s *Session) start() error {
 
 // prime defines what the session itself needs of the program.
 func (s *Session) prime() error {
-	err := s.engine.Define("__livejit_show", func(value uintptr) { fmt.Fprintln(s.config.Out, s.value(value)) })
+	err := s.engine.Define("__livejit_show", func(value uintptr) {
+		s.flush() // what was printed comes first
+		fmt.Fprintln(s.config.Out, s.value(value))
+	})
 	if err != nil {
 		return err
 	}
-	source := clang.Source("livejit", "int fflush(void *);\nvoid __livejit_flush(void) { fflush(0); }\n", clang.Options{})
-	_, err = s.engine.Add(context.Background(), source)
+	flush := livejit.IR("livejit", "declare i32 @fflush(ptr)\ndefine void @__livejit_flush() {\n  %1 = call i32 @fflush(ptr null)\n  ret void\n}\n")
+	_, err = s.engine.Add(context.Background(), flush)
 	return err
+}
+
+// flush writes what the program has printed. The code that ended may have been inside of stdio, with its locks held: that is
+// waited for no longer than a second.
+func (s *Session) flush() {
+	soon, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if _, err := s.engine.Call(soon, "__livejit_flush"); err != nil {
+		s.note("what the program has printed could not be flushed: %v", err)
+	}
 }
 
 // Close ends the program: its destructors run, and everything is given back.
@@ -136,12 +151,8 @@ func (s *Session) Close() error {
 }
 
 // Open says whether text is the beginning of an input that needs more lines.
-func Open(text string) bool {
-	if strings.HasPrefix(strings.TrimSpace(text), ":") {
-		return false
-	}
-	_, open := scan(text)
-	return open != "" || openConditional(text)
+func (s *Session) Open(text string) bool {
+	return !strings.HasPrefix(strings.TrimSpace(text), ":") && s.lang.open(text)
 }
 
 // Input does what was typed: a command, definitions, statements or an expression. An error
@@ -155,15 +166,15 @@ func (s *Session) Input(ctx context.Context, text string) error {
 	if strings.HasPrefix(text, ":") {
 		return s.command(ctx, text)
 	}
-	err := s.source(ctx, text, "input")
+	err := s.lang.source(ctx, text, "input")
 	if s.timing && text != "" {
 		s.note("front end %s, code %s, swap %s, run %s", short(s.spent.front), short(s.spent.engine-s.spent.swap), short(s.spent.swap), short(s.spent.run))
 	}
 	return err
 }
 
-// source does what C text says, directive by directive and piece by piece.
-func (s *Session) source(ctx context.Context, text, name string) error {
+// source does what text says, directive by directive and piece by piece.
+func (s cFamily) source(ctx context.Context, text, name string) error {
 	for _, p := range parts(text) {
 		var err error
 		if p.directive {
@@ -179,7 +190,7 @@ func (s *Session) source(ctx context.Context, text, name string) error {
 }
 
 // piece does one piece of input without directives.
-func (s *Session) piece(ctx context.Context, text, name string) error {
+func (s cFamily) piece(ctx context.Context, text, name string) error {
 	text = strings.TrimSpace(text)
 	for _, word := range identifiers(text) {
 		s.typed[word] = true
@@ -211,7 +222,7 @@ func (s *Session) piece(ctx context.Context, text, name string) error {
 
 // mixed does declarations and statements that were typed together, one after the other. If
 // one does not compile, the definitions before it are taken back.
-func (s *Session) mixed(ctx context.Context, list []string, name string, whole error) error {
+func (s cFamily) mixed(ctx context.Context, list []string, name string, whole error) error {
 	made := s.made
 	err := s.sequence(ctx, list, name, whole)
 	if isSyntax(err) {
@@ -224,7 +235,7 @@ func (s *Session) mixed(ctx context.Context, list []string, name string, whole e
 	return err
 }
 
-func (s *Session) sequence(ctx context.Context, list []string, name string, whole error) error {
+func (s cFamily) sequence(ctx context.Context, list []string, name string, whole error) error {
 	var run []string
 	flush := func() error {
 		if len(run) == 0 {
@@ -250,7 +261,7 @@ func (s *Session) sequence(ctx context.Context, list []string, name string, whol
 }
 
 // declares says whether one segment is a declaration: clang finds no error of syntax in it.
-func (s *Session) declares(text string) bool {
+func (s cFamily) declares(text string) bool {
 	u, err := s.translate(context.Background(), text, "input", nil)
 	return err == nil || constantInitialiser(err) && len(u.declarations) > 0
 }

@@ -119,13 +119,14 @@ func TestRedefinitionsTakeNoMemory(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
+	s, _ := newSession(t, "c")
 	for text, open := range map[string]bool{
 		"int f(int x) {\n": true, "int f(int x) { return ')'; }\n": false, "f(\n": true, "\"(\"\n": false, "/* (\n": true, "// (\n": false,
 		"#if X\nint x;\n": true, "#if X\nint x;\n#endif\n": false, "#define F(x) \\\n": true, "f(}\n": false, "R\"(a\n": true, ":load (\n": false,
 		"1'000\n": false, "'\\'' + '('\n": false,
 	} {
-		if Open(text) != open {
-			t.Errorf("Open(%q) is %v", text, !open)
+		if got := s.Open(text); got != open {
+			t.Errorf("Open(%q) is %v", text, got)
 		}
 	}
 }

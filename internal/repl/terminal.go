@@ -28,7 +28,7 @@ func (s *Session) Terminal(ctx context.Context) error {
 		AutoComplete: completer{s}, InterruptPrompt: "^C", EOFPrompt: "\n",
 	}
 	if os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
-		config.Painter = painter{}
+		config.Painter = painter{s.lang}
 	}
 	line, err := readline.NewEx(config)
 	if err != nil {
@@ -38,7 +38,7 @@ func (s *Session) Terminal(ctx context.Context) error {
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
 
-	s.answer("livejit: a prompt for %s; :help lists the commands, Ctrl-D ends", map[string]string{"c": "C", "c++": "C++"}[s.config.Lang])
+	s.answer("livejit: a prompt for %s; :help lists the commands, Ctrl-D ends", s.lang.title())
 	var input string
 	for !s.quit {
 		line.SetPrompt(prompt)
@@ -62,7 +62,7 @@ func (s *Session) Terminal(ctx context.Context) error {
 			input = ""
 			continue
 		}
-		if Open(input) {
+		if s.Open(input) {
 			continue
 		}
 		err = line.SaveHistory(oneLine(input))
@@ -184,11 +184,8 @@ type completer struct{ session *Session }
 // Do returns what may follow the word before the cursor, and how long that word is.
 func (c completer) Do(line []rune, pos int) ([][]rune, int) {
 	text := string(line[:pos])
-	begin := len(text)
-	for begin > 0 && (isLetter(rune(text[begin-1])) || text[begin-1] >= '0' && text[begin-1] <= '9') {
-		begin--
-	}
-	word := text[begin:]
+	word := text[strings.LastIndexFunc(text, func(r rune) bool { return !c.session.lang.letter(r) })+1:]
+	begin := len(text) - len(word)
 	var names []string
 	if strings.TrimSpace(text[:begin]) == ":" {
 		for _, c := range commands {
@@ -208,7 +205,7 @@ func (c completer) Do(line []rune, pos int) ([][]rune, int) {
 
 // words returns all names that make sense in an input, sorted.
 func (s *Session) words() []string {
-	names := slices.Clone(keywords)
+	names := slices.Clone(s.lang.words())
 	for n := range s.program.named {
 		names = append(names, n)
 	}

@@ -18,11 +18,12 @@ type unit struct {
 	text         string // without what stands in front
 	declarations []clang.Declaration
 	warnings     string
+	shown        *clang.Layout // of the value that it shows, in IR
 }
 
 // translate compiles text, whose messages call it name. Items for which leave is true are not
 // declared to it, nor those that it seems to define itself. The unit is there after an error, too.
-func (s *Session) translate(ctx context.Context, text, name string, leave func(*item) bool) (*unit, error) {
+func (s cFamily) translate(ctx context.Context, text, name string, leave func(*item) bool) (*unit, error) {
 	own := given(text)
 	excluded := map[string]bool{}
 	overloads := s.config.Lang == "c"
@@ -70,7 +71,7 @@ func clashing(err error) string {
 }
 
 // compile runs the front end once.
-func (s *Session) compile(ctx context.Context, text, name string, leave func(*item) bool) (*unit, error) {
+func (s cFamily) compile(ctx context.Context, text, name string, leave func(*item) bool) (*unit, error) {
 	u := &unit{text: text}
 	s.counter++ // a module of its own
 	front := s.program.preamble(identifiers(text), leave) + "#line 1 \"" + name + "\"\n"
@@ -99,7 +100,7 @@ func (s *Session) compile(ctx context.Context, text, name string, leave func(*it
 }
 
 // flags are those of every translation.
-func (s *Session) flags() []string {
+func (s cFamily) flags() []string {
 	flags := []string{"-Wno-implicit-function-declaration", "-Wno-deprecated-non-prototype", "-Wno-c2x-extensions", "-I."}
 	if s.config.Lang == "c" {
 		flags = append(flags, "-std=gnu17")
@@ -110,8 +111,8 @@ func (s *Session) flags() []string {
 	return append(flags, s.config.Flags...)
 }
 
-// precompile brings the precompiled header up to date.
-func (s *Session) precompile(ctx context.Context) error {
+// refresh brings the precompiled header up to date.
+func (s cFamily) refresh(ctx context.Context) error {
 	text, last := s.program.headers()
 	if text == s.headers {
 		return nil
