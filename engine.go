@@ -125,7 +125,7 @@ func (e *Engine) start() (err error) {
 	if err := e.makeTextDir(); err != nil {
 		return err
 	}
-	if e.compiler, err = codegen.NewLLVM(codegen.Options{OptLevel: e.config.optLevel, CPU: e.config.cpu, TextDir: e.textDir}); err != nil {
+	if e.compiler, err = codegen.NewLLVM(codegen.Options{OptLevel: e.config.optLevel, CPU: e.config.cpu, TextDir: e.textDir, Statepoints: e.config.statepoints}); err != nil {
 		return err
 	}
 	if err := e.placeArguments(); err != nil {

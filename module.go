@@ -57,6 +57,9 @@ type piece struct {
 	text        *irSource            // WithIRDebug: what its code was compiled from
 	maps        *[]stackmap.Function // stack maps of its code, nil if it has none
 	patchpoints *[]*patchSite        // of its code, nil if it has none
+
+	collected bool                  // its function has a garbage collector: a frame of it is read by the statepoint of the call it waits for
+	sites     map[uint64]*stackSite // of frames that WalkStack has come by, by return address
 }
 
 // Name returns the name of the module's first source.

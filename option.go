@@ -21,6 +21,7 @@ type config struct {
 	jitDumpDir    string
 	stress        bool
 	exitError     bool
+	statepoints   bool
 	history       int // versions kept of each function
 }
 
@@ -57,6 +58,18 @@ func WithLazy() Option {
 // string literal there and replaces the function needs this option.
 func WithKeptConstants() Option {
 	return func(c *config) error { c.keepConstants = true; return nil }
+}
+
+// WithStatepoints makes precise garbage collection possible: in IR functions with gc "statepoint-example" (or "coreclr") every call becomes a statepoint,
+// at which the stack map says where the function's pointers into the collected heap are; see Engine.WalkStack. Such
+// pointers are those of address space 1. Calls of functions with the attribute "gc-leaf-function", or that have it at the call, and of intrinsics and
+// inline assembly stay as they are: no collection may happen in them. LLVM's pass RewriteStatepointsForGC does it after optimising, so IR
+// that Function.IR shows is without.
+//
+// Pointers of address space 1 in stack objects that are more than variables, and in struct values that live over a call, are refused with a
+// CompileError. Integers made of pointers are not followed.
+func WithStatepoints() Option {
+	return func(c *config) error { c.statepoints = true; return nil }
 }
 
 // WithExitError makes exit, called by code of the engine during a native call, end the call with an *ExitError and not the

@@ -213,7 +213,11 @@ func (t *transaction) keepDefinitions() {
 		} else {
 			s.Code, s.Init, s.Lines, s.Origin = symtab.Fingerprint{}, symtab.Fingerprint{}, 0, nil
 		}
-		e.setVersion(s, t.versionOf(d))
+		p := t.versionOf(d)
+		if p != nil && d.global != nil { // else its stack maps tell
+			p.collected = d.global.Collected
+		}
+		e.setVersion(s, p)
 		switch {
 		case s.Kind == symtab.Label:
 			s.Entry.Store(s.Addr)

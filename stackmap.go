@@ -32,22 +32,34 @@ func (e *Engine) StackMap(pc uint64) (StackMap, bool) {
 	}
 	for _, inside := range [...]uint64{pc - 1, pc} { // the last call of a function may have its return address behind the code
 		code, ok := e.region.Find(inside)
-		if !ok || e.pieces[code.ID] == nil || e.pieces[code.ID].maps == nil {
+		if !ok || e.pieces[code.ID] == nil {
 			continue
 		}
-		for _, f := range *e.pieces[code.ID].maps {
-			i, ok := slices.BinarySearchFunc(f.Records, pc, func(r stackmap.Record, pc uint64) int {
-				return cmp.Compare(f.Address+uint64(r.Offset), pc)
-			})
-			if ok {
-				l, _ := e.own(inside)
-				l.Offset += pc - inside
-				l.PC = pc
-				return StackMap{Location: l, StackSize: f.StackSize, Record: &f.Records[i]}, true
-			}
+		if f, r := e.pieces[code.ID].stackMap(pc); r != nil {
+			l, _ := e.own(inside)
+			l.Offset += pc - inside
+			l.PC = pc
+			return StackMap{Location: l, StackSize: f.StackSize, Record: r}, true
 		}
 	}
 	return StackMap{}, false
+}
+
+// stackMap finds the record for pc; nil if there is none.
+func (p *piece) stackMap(pc uint64) (*stackmap.Function, *stackmap.Record) {
+	if p.maps == nil {
+		return nil, nil
+	}
+	for i := range *p.maps {
+		f := &(*p.maps)[i]
+		n, ok := slices.BinarySearchFunc(f.Records, pc, func(r stackmap.Record, pc uint64) int {
+			return cmp.Compare(f.Address+uint64(r.Offset), pc)
+		})
+		if ok {
+			return f, &f.Records[n]
+		}
+	}
+	return nil, nil
 }
 
 // StackMaps returns the records of the function's current version, in the order of its code, with their places.
@@ -133,6 +145,7 @@ func (u *unit) keepStackMaps(block linkgraph.BlockID) error {
 			}
 			slices.SortStableFunc(f.Records, func(a, b stackmap.Record) int { return int(a.Offset) - int(b.Offset) })
 			*p.maps = append(*p.maps, f)
+			p.collected = p.collected || slices.ContainsFunc(f.Records, func(r stackmap.Record) bool { _, ok := r.Statepoint(); return ok })
 		}
 	}
 	return nil

@@ -109,6 +109,8 @@ type Options struct {
 	// TextDir makes the IR text of all that is compiled its source: debug information that the module has gives way to one whose
 	// lines are those of Compiled.Text, in files of this directory. "": what debug information the module has stays.
 	TextDir string
+
+	Statepoints bool // as in llvm.PipelineOptions
 }
 
 // build makes the graph of the object.

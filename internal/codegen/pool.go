@@ -40,7 +40,7 @@ func NewLLVM(o Options) (*LLVM, error) {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	c := &LLVM{
-		options: llvm.PipelineOptions{OptLevel: o.OptLevel, CPU: o.CPU},
+		options: llvm.PipelineOptions{OptLevel: o.OptLevel, CPU: o.CPU, Statepoints: o.Statepoints},
 		places:  make(chan struct{}, o.Workers),
 		textDir: o.TextDir,
 	}

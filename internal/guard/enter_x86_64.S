@@ -344,4 +344,37 @@ lj_callback_unwind:	// eax reason, rsp the struct lj_callback, rbp this frame or
 	.cfi_endproc
 	.size lj_callback_entry, .-lj_callback_entry
 
+// void lj_walk_from(struct lj_callback *c, void (*f)(void *), void *arg)
+// Calls f(arg). For unwinders the frame that calls f is that of lj_callback_entry for c, though it lies on the other side of Go frames: its CFA and the registers
+// it has saved are described, not this function's.
+	.globl lj_walk_from, lj_walk_origin
+	.hidden lj_walk_from, lj_walk_origin
+	.type lj_walk_from, @function
+	.balign 16
+lj_walk_from:
+	.cfi_startproc
+	endbr64
+	pushq %rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset %rbp, -16
+	.cfi_remember_state
+	leaq LJ_CALLBACK_BELOW_RBP(%rdi), %rbp
+	.cfi_def_cfa %rbp, 16
+	.cfi_offset %rbx, -24
+	.cfi_offset %r12, -32
+	.cfi_offset %r13, -40
+	.cfi_offset %r14, -48
+	.cfi_offset %r15, -56
+	movq %rdx, %rdi
+	callq *%rsi
+lj_walk_origin:
+	nop
+	.cfi_restore_state
+	popq %rbp
+	.cfi_def_cfa_offset 8
+	.cfi_restore %rbp
+	ret
+	.cfi_endproc
+	.size lj_walk_from, .-lj_walk_from
+
 	.section .note.GNU-stack,"",@progbits

@@ -125,6 +125,31 @@ void lj_guard_goexit(struct lj_callback *c);
 // the whole state.
 int lj_miss_run(struct lj_callback *c, uintptr_t saved);
 
+// How lj_walk_stack ended.
+enum lj_walk_status {
+	LJ_WALK_DONE = 0,
+	LJ_WALK_OUTSIDE = 1,   // the thread is in no callback
+	LJ_WALK_MISS = 2,      // it is in a miss: arguments of the missing function are in the registers that lj_miss has saved
+	LJ_WALK_STUCK = 3,     // there is no unwind information for pc
+	LJ_WALK_ENDS = 4,      // nor is there here, but native code was not entered by lj_guard_call: if pc is Go's, all is well
+	LJ_WALK_NO_MEMORY = 5,
+};
+
+// guard.StackFrame.
+struct lj_walk_frame {
+	uint64_t pc, sp, fp, bp;
+};
+
+struct lj_walk {
+	uint64_t frames; // struct lj_walk_frame, n of them, in memory of malloc that the caller frees
+	uint64_t n, capacity;
+	uint64_t next; // the callback to go on with; 0: none, and at the start the innermost
+	uint64_t pc;   // of the last frame
+};
+
+// lj_walk_stack adds the frames of JIT code between a callback of this thread and the entry below it. Call it while the Go side of the callback runs.
+int lj_walk_stack(struct lj_walk *out);
+
 // What lj_miss saves by XSAVE, as bits of XCR0 (0: there is no XSAVE, FXSAVE does it), and the bytes that this needs.
 extern uint32_t lj_miss_components;
 extern uint64_t lj_miss_room;

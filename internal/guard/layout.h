@@ -38,6 +38,10 @@
 // both frames by this. The size keeps rsp 16-aligned.
 #define LJ_CALLBACK_BELOW_RBP (40+LJ_CALLBACK_SIZE)
 
+// While the Go side of a miss runs, the thread's mark (lj_thread_state.callback) is this far above what lj_miss has saved, in its stead the control and
+// status words of the x87: so it is told from the mark of a callback, which is a multiple of 16.
+#define LJ_MISS_MARK 8
+
 #define LJ_DETOUR_SP 0
 #define LJ_DETOUR_SIZE 8
 #define LJ_DETOUR_COPY 16

@@ -81,14 +81,23 @@ func TestThreadMarks(t *testing.T) {
 		if l := enteredNow(); l != 0 {
 			t.Errorf("landing %#x stays while Go runs", l)
 		}
+		if _, err := Stack(nil); err != ErrMiss {
+			t.Errorf("a walk of the stack in a miss: %v", err)
+		}
 		for name, way := range ways {
 			way()
 			same(name+" in a miss", m)
 		}
 		return guardtest.Address("empty"), nil
 	})
+	if _, err := Stack(nil); err != ErrOutside {
+		t.Errorf("a walk of the stack outside of native code: %v", err)
+	}
 	inner := callback(t, func(c *Callback) {
 		outer = look("callback", marks{})
+		if frames, err := Stack(nil); err != nil || len(frames) != 0 { // the subjects are no JIT code
+			t.Errorf("a walk of the stack in a callback: %v, %v", frames, err)
+		}
 		if here := uint64(uintptr(unsafe.Pointer(c))); outer.callback != here || c.outer != 0 {
 			t.Errorf("callback at %#x is marked at %#x, outside of it %#x", here, outer.callback, c.outer)
 		}

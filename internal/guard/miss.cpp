@@ -45,7 +45,7 @@ int lj_miss_run(lj_callback *c, uintptr_t saved) {
 	c->landing = reinterpret_cast<uint64_t>(lj_current);
 	c->outer = lj_thread_state.callback;
 	lj_current = nullptr;
-	lj_thread_state.callback = saved;
+	lj_thread_state.callback = saved + LJ_MISS_MARK;
 	const uint32_t mxcsr = 0x1f80;
 	asm volatile("fninit\n\tldmxcsr %0" : : "m"(mxcsr));
 	int reason = ljGuardMiss(c);

@@ -4,6 +4,7 @@
 // contexts holds because LLVM's codegen passes drop all they know of a module in doFinalization, with one exception
 // that GCReset below sees to.
 #include "patchpoint.h"
+#include "statepoints.h"
 
 #include <chrono>
 #include <mutex>
@@ -98,6 +99,7 @@ TargetOptions targetOptions(const lj_pipe_options &o) {
 struct lj_pipe {
   int level;
   int32_t debug;
+  bool statepoints;
   bool poisoned = false;
   std::unique_ptr<TargetMachine> machine;
   std::unique_ptr<MCSubtargetInfo> known; // every processor and feature LLVM knows, to check names against
@@ -169,17 +171,22 @@ struct Needs {
   }
 };
 
-void optimize(lj_pipe &p, Module &m) {
+void optimize(lj_pipe &p, lj_ctx *c, Module &m) {
   static const OptimizationLevel levels[] = {OptimizationLevel::O0, OptimizationLevel::O1, OptimizationLevel::O2, OptimizationLevel::O3};
   Needs needs(m);
-  if (p.level == 0 && !needs.inlining && !needs.coroutines && !needs.matrices) return;
+  const bool statepoints = p.statepoints && hasCollected(m);
+  const bool passesNeeded = p.level > 0 || needs.inlining || needs.coroutines || needs.matrices;
+  if (!passesNeeded && !statepoints) return;
   startOptimizer(p);
+  if (statepoints) protectPointers(m);
   // The passes cannot be kept: the inliner's wrapper gives its inner passes away on its first run.
   ModulePassManager passes;
   if (needs.matrices) passes.addPass(createModuleToFunctionPassAdaptor(LowerMatrixIntrinsicsPass(p.level == 0)));
-  passes.addPass(p.level == 0 ? p.builder->buildO0DefaultPipeline(OptimizationLevel::O0)
-                              : p.builder->buildPerModuleDefaultPipeline(levels[p.level]));
+  if (passesNeeded)
+    passes.addPass(p.level == 0 ? p.builder->buildO0DefaultPipeline(OptimizationLevel::O0)
+                                : p.builder->buildPerModuleDefaultPipeline(levels[p.level]));
   passes.run(m, p.modules);
+  if (statepoints) rewriteStatepoints(c, m, p.modules, p.functions); // last: no pass may move a pointer over a call after it
   p.modules.clear();
   p.components.clear();
   p.functions.clear();
@@ -256,7 +263,7 @@ void emit(lj_pipe &p, lj_mod *mod, lj_obj_view *view, lj_result &r) {
   if (p.debug == LJ_DEBUG_LINES) stripNonLineTableDebugInfo(m);
   checkSubtargets(p, c, m);
   if ((r.kind = preparePatchpoints(c, m)) != LJ_OK) return;
-  optimize(p, m);
+  optimize(p, c, m);
   callThroughGOT(m);
   view->optimize_ns = since(start);
   if (hasError(c->diags)) {
@@ -296,6 +303,7 @@ lj_result lj_pipeline_new(const lj_pipe_options *o) {
     auto p = std::make_unique<lj_pipe>();
     p->level = o->opt_level;
     p->debug = o->debug;
+    p->statepoints = o->statepoints;
     p->known.reset(h.target->createMCSubtargetInfo(h.triple, "", ""));
     if (!p->known->isCPUStringValid(cpu)) {
       r = lj::refuse("unknown processor \"" + cpu + "\" for " + h.triple.str());

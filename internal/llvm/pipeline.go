@@ -21,6 +21,10 @@ type PipelineOptions struct {
 	Features  string    // "+avx2,-sse4a"; with CPU "" an empty list means all the host has
 	DebugInfo DebugInfo // default: all the module has
 
+	// Statepoints makes calls statepoints in functions whose garbage collector is "statepoint-example" or "coreclr", after optimising. What the stack maps could
+	// not show, pointers of address space 1 in stack objects or inside of structs that live over a call, is an error of kind Codegen.
+	Statepoints bool
+
 	// OneSection puts all functions in one section, as static compilers do. Such an object cannot be taken apart: it is what benchmarks compare with.
 	OneSection bool
 }

@@ -122,6 +122,7 @@ typedef struct {
   int32_t opt_level; // 0..3
   int32_t debug;     // LJ_DEBUG_*
   int32_t one_section; // no section for each function: for comparing only
+  int32_t statepoints; // calls of functions with garbage collection become statepoints
   const char *cpu;   // "" or NULL: the host's
   size_t cpu_len;
   const char *features; // "+a,-b"; with an empty cpu an empty list means the host's

@@ -207,6 +207,9 @@ func pipelineNew(o PipelineOptions) (pipelineHandle, error) {
 	if o.OneSection {
 		co.one_section = 1
 	}
+	if o.Statepoints {
+		co.statepoints = 1
+	}
 	// The struct is in Go memory, so the strings it points to must be in C's.
 	cpu, features := C.CString(o.CPU), C.CString(o.Features)
 	defer C.lj_buf_free(C.lj_buf{data: cpu})

@@ -12,6 +12,7 @@
 #include "summary.h"
 #include "fingerprint.h"
 #include "layouts.h"
+#include "statepoints.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/Hashing.h"
@@ -37,7 +38,7 @@ enum Kind : uint32_t {
   kStruct, kPackedStruct, kToken, kMetadata, kOther,
 };
 
-enum Flags : uint32_t { fLocal = 1, fDefined = 2, fThreadLocal = 4, fConstant = 8, fAlwaysInline = 16, fUnnamedAddr = 32 };
+enum Flags : uint32_t { fLocal = 1, fDefined = 2, fThreadLocal = 4, fConstant = 8, fAlwaysInline = 16, fUnnamedAddr = 32, fCollected = 64 };
 
 Kind kindOf(Type *t) {
   switch (t->getTypeID()) {
@@ -239,6 +240,8 @@ struct Summarizer {
     uint32_t kind = isa<Function>(v) ? 0 : isa<GlobalVariable>(v) ? 1 : isa<GlobalAlias>(v) ? 2 : 3;
     uint32_t flags = (o.local ? fLocal : 0) | (o.defined ? fDefined : 0) | (v->isThreadLocal() ? fThreadLocal : 0) |
                      (o.alwaysInline ? fAlwaysInline : 0) | (v->hasGlobalUnnamedAddr() ? fUnnamedAddr : 0);
+    if (auto *f = dyn_cast<Function>(v))
+      if (isCollected(*f)) flags |= fCollected;
     uint64_t size = 0;
     if (auto *g = dyn_cast<GlobalVariable>(v)) {
       if (g->isConstant()) flags |= fConstant;

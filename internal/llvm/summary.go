@@ -100,6 +100,7 @@ type Global struct {
 	Constant     bool       // variable: constant
 	AlwaysInline bool       // always_inline; a helper that only lives inside its users is !Defined
 	UnnamedAddr  bool       // its address is not significant
+	Collected    bool       // function with a body: its garbage collector is one for statepoints
 	Comdat       string     // name of its comdat, "" for none
 	Section      string     // explicit section, "" for none
 	Aliasee      string     // alias: name of the object it stands for; ifunc: its resolver

@@ -119,11 +119,13 @@ func (r *reader) global(g *Global, types []Type, signatures []Signature, sets []
 		constant
 		alwaysInline
 		unnamedAddr
+		collected
 	)
 	g.Kind, g.Linkage, g.Visibility = GlobalKind(r.u32()), Linkage(r.u32()), Visibility(r.u32())
 	f := r.u32()
 	g.Local, g.Defined, g.ThreadLocal = f&local != 0, f&defined != 0, f&threadLocal != 0
 	g.Constant, g.AlwaysInline, g.UnnamedAddr = f&constant != 0, f&alwaysInline != 0, f&unnamedAddr != 0
+	g.Collected = f&collected != 0
 	t := r.u32()
 	if sig := r.u32(); sig != 0 {
 		g.Signature = &signatures[sig-1]
