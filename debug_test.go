@@ -128,6 +128,38 @@ func TestDebugLinesOfObjects(t *testing.T) {
 	}
 }
 
+// A source that was named by its absolute path is found by its name, wherever the compiler ran, and so are headers beside it. (debug/dwarf makes
+// /cwd/abs/a.c of it in DWARF 5.) clang notes the names of files below its working directory relative to that.
+func TestDebugLinesAbsolute(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.c")
+	for name, text := range map[string]string{file: "#include \"b.h\"\nint a(void) { return b(); }\n", filepath.Join(dir, "b.h"): "static int b(void) { return 1; }\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, cwd := range []string{".", "/", dir, os.TempDir()} {
+		t.Chdir(cwd)
+		for _, version := range []string{"-gdwarf-4", "-gdwarf-5"} {
+			e := newEngine(t, livejit.WithDebug())
+			m, err := e.Add(background, clang.File(file, clang.Options{Flags: []string{version}}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, want := range map[string]string{"a": file + ":2", "b": filepath.Join(dir, "b.h") + ":1"} {
+				l, _ := e.Symbolize(uint64(m.Function(name).Versions()[0].Addr))
+				found := l.File
+				if !filepath.IsAbs(found) {
+					found = filepath.Join(cwd, found)
+				}
+				if got := fmt.Sprintf("%s:%d", found, l.Line); got != want {
+					t.Errorf("in %s with %s: %s is at %s, want %s", cwd, version, name, got, want)
+				}
+			}
+		}
+	}
+}
+
 // Without the option nothing is kept and nothing is said.
 func TestNoDebugWithoutOption(t *testing.T) {
 	e := newEngine(t)

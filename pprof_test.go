@@ -20,8 +20,8 @@ import (
 	"livejit/internal/jitdebug"
 )
 
-// profileVariable in the environment makes the test binary the program that is profiled ("profile") or
-// brought down by SIGQUIT ("crash"): tracebacks are for the whole process and for good.
+// profileVariable in the environment makes the test binary the program that is brought down by SIGQUIT ("crash"), that looks at
+// its callers ("callers"), or that is profiled (else, into a file of that name): tracebacks are for the whole process and for good.
 const profileVariable = "LIVEJIT_TEST_PROFILE_PROGRAM"
 
 const spinIR = `
@@ -59,6 +59,9 @@ func profileProgram(what string) int {
 	if err := eng.Bind("outer", &outer); err != nil {
 		return fail(err)
 	}
+	if what == "callers" {
+		return callersProgram(eng)
+	}
 	if what == "crash" {
 		runtime.LockOSThread() // Go shows the native frames of the thread that the signal comes to
 		thread := unix.Gettid()
@@ -91,6 +94,16 @@ func profileProgram(what string) int {
 	if err := eng.Quiesce(ctx); !errors.As(err, &busy) || eng.Stats().Retired != 2 {
 		return fail(fmt.Errorf("old versions are freed while a profile runs: %v, %d", err, eng.Stats().Retired))
 	}
+	if r := eng.Function("spin").WhyAlive(); len(r) != 2 || r[0].Kind != livejit.RootProfile || r[1].Version != 2 || busy.Function != "spin@1" {
+		return fail(fmt.Errorf("why old versions stay: %v, %v", r, busy))
+	}
+	if err := callBack(eng, "burn", func() {
+		for start := time.Now(); time.Since(start) < 400*time.Millisecond; {
+			burn()
+		}
+	}); err != nil {
+		return fail(err)
+	}
 	pprof.StopCPUProfile()
 	if err := f.Close(); err != nil {
 		return fail(err)
@@ -105,6 +118,115 @@ func profileProgram(what string) int {
 		return fail(err)
 	}
 	return 0
+}
+
+//go:noinline
+func burn() {
+	for i := range uint64(1_000_000) {
+		burnt += i * burnt
+	}
+}
+
+var burnt uint64
+
+const backIR = `
+declare void @inner_%[1]s()
+declare void @outer_%[1]s()
+define void @calls_inner_%[1]s() { call void @inner_%[1]s()  ret void }
+define void @calls_outer_%[1]s() { call void @outer_%[1]s()  ret void }
+define void @first_%[1]s() { call void @calls_outer_%[1]s()  ret void }`
+
+// callBack calls do from Go from native code from Go from native code.
+//
+//go:noinline
+func callBack(eng *livejit.Engine, name string, do func()) error {
+	if err := eng.Define("inner_"+name, do); err != nil {
+		return err
+	}
+	if err := eng.Define("outer_"+name, func() { enterAgain(eng, name) }); err != nil {
+		return err
+	}
+	if _, err := eng.Add(background, livejit.IR(name+".ll", fmt.Sprintf(backIR, name))); err != nil {
+		return err
+	}
+	_, err := eng.Call(background, "first_"+name)
+	return err
+}
+
+//go:noinline
+func enterAgain(eng *livejit.Engine, name string) {
+	if _, err := eng.Call(background, "calls_inner_"+name); err != nil {
+		panic(err)
+	}
+}
+
+// callersProgram prints the functions that runtime.Callers finds in a callback, while other goroutines make callbacks too; and after a
+// panic went through, and a goroutine ended, that all contexts are gone.
+func callersProgram(eng *livejit.Engine) int {
+	fail := func(err error) int { fmt.Println("failed:", err); return 1 }
+	stop := make(chan bool)
+	defer close(stop)
+	if err := eng.Define("idle", func() { runtime.Gosched() }); err != nil {
+		return fail(err)
+	}
+	if _, err := eng.Add(background, livejit.IR("idle.ll", "declare void @idle()\ndefine void @idles() { call void @idle()  ret void }")); err != nil {
+		return fail(err)
+	}
+	for range 3 {
+		go func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := eng.Call(background, "idles"); err != nil {
+					panic(err)
+				}
+			}
+		}()
+	}
+	var panicked *livejit.PanicError
+	if err := callBack(eng, "panics", func() { panic("through both") }); !errors.As(err, &panicked) {
+		return fail(err)
+	}
+	ended := make(chan bool)
+	go func() {
+		defer close(ended)
+		callBack(eng, "exits", runtime.Goexit)
+	}()
+	<-ended
+	if err := callBack(eng, "looks", func() {
+		for range 1000 {
+			runtime.Callers(0, make([]uintptr, 100))
+		}
+		pcs := make([]uintptr, 100)
+		frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
+		for more := true; more; {
+			var f runtime.Frame
+			f, more = frames.Next()
+			fmt.Println("frame", f.Function)
+		}
+	}); err != nil {
+		return fail(err)
+	}
+	return 0
+}
+
+// Go code that native code has called sees who called it: through native code into Go and native code again, up to the outermost Go function, each once.
+func TestCallersThroughNativeCode(t *testing.T) {
+	out, err := profileCommand(t, "callers").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	wantInOrder(t, string(out), `^frame livejit_test\.callersProgram\.func`, `^frame calls_inner_looks@1$`, `^frame livejit_test\.enterAgain$`,
+		`^frame calls_outer_looks@1$`, `^frame first_looks@1$`, `^frame livejit_test\.callBack$`, `^frame livejit_test\.profileProgram$`)
+	for _, native := range []string{"calls_inner_looks", "calls_outer_looks", "first_looks", "idles", "panics"} {
+		n := bytes.Count(out, []byte("frame "+native))
+		if want := bytes.Count([]byte(native), []byte("looks")); n != want {
+			t.Errorf("%s is there %d times:\n%s", native, n, out)
+		}
+	}
 }
 
 func profileCommand(t *testing.T, what string) *exec.Cmd {
@@ -132,6 +254,12 @@ func TestProfile(t *testing.T) {
 			t.Errorf("no match for %q in\n%s", want, top)
 		}
 	}
+	traces, err := exec.Command("go", "tool", "pprof", "-traces", "-focus", "livejit_test.burn", file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("pprof: %v\n%s", err, traces)
+	}
+	wantInOrder(t, string(traces), `livejit_test\.burn$`, `^ +calls_inner_burn@1$`, `livejit_test\.enterAgain$`, `^ +calls_outer_burn@1$`,
+		`^ +first_burn@1$`, `livejit_test\.callBack$`, `livejit_test\.profileProgram$`)
 }
 
 // Go's traceback when the process is brought down shows the native frames under the Go ones.

@@ -442,9 +442,6 @@ func (e *QuiescenceError) Unwrap() error { return e.Err }
 // whyWaiting explains what is still retired.
 func (e *Engine) whyWaiting(err error) error {
 	roots := e.roots(nil)
-	if len(roots) == 0 && e.profiled() {
-		return &QuiescenceError{Function: "a retired version", Reason: "a CPU profile is being taken", Err: err}
-	}
 	if len(roots) == 0 {
 		return &QuiescenceError{Function: "a retired version", Reason: "a call that began before has not ended", Err: err}
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"livejit/internal/guard"
 	"livejit/internal/jitdebug"
 	"livejit/internal/unwind"
 )
@@ -26,11 +27,12 @@ var openEngines struct {
 //
 // While a CPU profile is taken, and until two seconds after its last sample was looked up, old versions
 // are not freed, since the profile holds addresses and not names; Quiesce waits. Closing an engine takes its names away.
-// A Go function that native code has called shows its Go callers and not the native frames between. Each
-// function costs 128 bytes.
+// A Go function that native code has called (Define) shows the native frames between it and its Go callers, also in runtime.Callers and so in
+// logs and heap profiles, which may look names up long after: then a version that was freed has none, or that of what lies there now. Go functions that a program exports by cgo itself
+// show their Go callers only. Each function costs 128 bytes, each call of a Go function by native code some ten nanoseconds more.
 func EnableTracebacks() error {
 	tracebacksOn.Store(true)
-	jitdebug.EnableTracebacks(unwind.Lookup())
+	jitdebug.EnableTracebacks(unwind.Lookup(), guard.ContextFunction(), guard.EnterReturn())
 	openEngines.Lock()
 	defer openEngines.Unlock()
 	for e := range openEngines.set {

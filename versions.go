@@ -38,6 +38,7 @@ const (
 	RootCall                        // a call that began before it was retired has not ended, and stacks were not looked at since
 	RootPin                         // a Pin
 	RootVersion                     // another old version that is alive refers to it
+	RootProfile                     // a CPU profile is being taken, or was until seconds ago: it holds addresses, see EnableTracebacks
 )
 
 // String returns the reason in one line.
@@ -52,6 +53,8 @@ func (r Root) String() string {
 		return r.title + ": it is pinned"
 	case RootVersion:
 		return r.title + ": another old version refers to it"
+	case RootProfile:
+		return r.title + ": a CPU profile is being taken, which holds addresses"
 	}
 	return r.title + ": a call that began before has not ended"
 }
@@ -133,6 +136,7 @@ func (e *Engine) roots(of *symtab.Symbol) []Root {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var roots []Root
+	profiled := e.profiled()
 	found := make(map[*piece]bool)
 	root := func(p *piece, r Root) {
 		r.Version, r.title = int(p.Number), p.versionName()
@@ -153,6 +157,9 @@ func (e *Engine) roots(of *symtab.Symbol) []Root {
 			root(p, Root{Kind: RootVersion})
 		case p.epoch+epoch.Grace > now && len(b.holders) == 0:
 			root(p, Root{Kind: RootCall})
+		}
+		if profiled {
+			root(p, Root{Kind: RootProfile})
 		}
 	}
 	return roots

@@ -33,6 +33,8 @@ int lj_tid() {
 
 #pragma GCC visibility push(hidden)
 __thread lj_landing *lj_current __attribute__((tls_model("initial-exec")));
+// Frame pointer of the lj_callback_entry or lj_miss that is about to call Go; lj_context takes it.
+__thread uintptr_t lj_crossing __attribute__((tls_model("initial-exec")));
 #pragma GCC visibility pop
 
 #define ASSERT_OFFSET(type, field, value) static_assert(offsetof(type, field) == (value), #type "." #field)
@@ -186,6 +188,19 @@ int lj_guard_call(lj_frame *f) {
 		f->report.carried = l.carried;
 	}
 	return reason;
+}
+
+// cgo calls this before each Go function that C code calls, with 0 in place of the context, and with that context when the function has returned.
+// Nothing has to be released: a context is the address of a frame that stands as long as the Go function runs. It must not be 0, which Go does
+// not keep: contexts and callbacks would no longer go together.
+void lj_context(void *argument) {
+	uintptr_t *context = static_cast<uintptr_t *>(argument);
+	if (*context)
+		return;
+	const uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0)), fp = lj_crossing;
+	lj_crossing = 0;
+	constexpr uintptr_t near = 1 << 16; // what a miss saves lies between; a frame farther away was left behind before anyone asked for contexts
+	*context = fp > here && fp - here < near ? fp : uintptr_t(LJ_NO_CONTEXT);
 }
 
 lj_landing *lj_entered(void) { return lj_current; }

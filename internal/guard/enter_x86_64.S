@@ -301,6 +301,8 @@ lj_callback_entry:
 	movq %fs:LJ_THREAD_CALLBACK(%rax), %rcx
 	movq %rcx, LJ_CALLBACK_OUTER(%rsp)
 	movq %rsp, %fs:LJ_THREAD_CALLBACK(%rax)	// native frames lie at and above this while Go runs
+	movq lj_crossing@gottpoff(%rip), %rcx
+	movq %rbp, %fs:(%rcx)		// for lj_context
 
 	stmxcsr LJ_CALLBACK_MXCSR(%rsp)
 	fnstcw LJ_CALLBACK_X87CW(%rsp)

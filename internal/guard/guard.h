@@ -114,6 +114,11 @@ int lj_interrupt(struct lj_frame *f, int step);
 // lj_exit ends the innermost entry with LJ_EXITED; without an entry it is exit.
 __attribute__((noreturn)) void lj_exit(int status);
 
+// lj_context is the context function for runtime.SetCgoTraceback: the context of a Go function that JIT code has called through a callback, or that runs for a miss,
+// is the frame pointer below which Go runs: saved rbp and return address lie there as in any frame. That of others is LJ_NO_CONTEXT. Async-signal-safe.
+enum { LJ_NO_CONTEXT = 1 };
+void lj_context(void *argument);
+
 // lj_entered is the innermost landing of this thread, or NULL. Async-signal-safe.
 struct lj_landing *lj_entered(void);
 

@@ -134,6 +134,13 @@ func LandSignalAddress() uintptr { return uintptr(C.lj_land_signal) }
 // Nothing is the address of code that returns and changes no register, whatever it was called with.
 func Nothing() uintptr { return uintptr(unsafe.Pointer(&C.lj_nothing)) }
 
+// ContextFunction is the address of the context function for runtime.SetCgoTraceback. The context of a Go function that native code calls is a frame
+// pointer, from which its native callers are found; 1 for functions that are not called by way of this package.
+func ContextFunction() unsafe.Pointer { return C.lj_context }
+
+// EnterReturn is the return address of every function that [Call] enters: native frames end there.
+func EnterReturn() uintptr { return uintptr(unsafe.Pointer(&C.lj_enter_return)) }
+
 // MissEntry is the address of the common entry of stubs that lead nowhere, for stubtable.New. It is not a C function: see miss_x86_64.S.
 func MissEntry() uintptr { return uintptr(unsafe.Pointer(&C.lj_miss)) }
 

@@ -9,6 +9,7 @@
 #pragma GCC visibility push(hidden)
 extern "C" {
 extern __thread lj_landing *lj_current __attribute__((tls_model("initial-exec"))); // edge.cpp
+extern __thread uintptr_t lj_crossing __attribute__((tls_model("initial-exec")));  // edge.cpp
 int ljGuardMiss(lj_callback *c);                                                    // guard_cgo.go
 
 uint32_t lj_miss_components;
@@ -48,6 +49,7 @@ int lj_miss_run(lj_callback *c, uintptr_t saved) {
 	lj_thread_state.callback = saved + LJ_MISS_MARK;
 	const uint32_t mxcsr = 0x1f80;
 	asm volatile("fninit\n\tldmxcsr %0" : : "m"(mxcsr));
+	lj_crossing = reinterpret_cast<uintptr_t>(c) + LJ_CALLBACK_BELOW_RBP;
 	int reason = ljGuardMiss(c);
 	lj_thread_state.callback = c->outer;
 	lj_current = reinterpret_cast<lj_landing *>(c->landing);

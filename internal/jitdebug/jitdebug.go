@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -139,14 +140,15 @@ func (o *Object) readLines() ([]line, error) {
 			continue
 		}
 		dir, _ := unit.Val(dwarf.AttrCompDir).(string)
-		if rows, err = appendLines(rows, lines, dir); err != nil {
+		name, _ := unit.Val(dwarf.AttrName).(string)
+		if rows, err = appendLines(rows, lines, dir, name); err != nil {
 			return nil, fmt.Errorf("line table of %s: %w", o.Name, err)
 		}
 	}
 }
 
-// appendLines adds the rows of one line program.
-func appendLines(rows []line, r *dwarf.LineReader, dir string) ([]line, error) {
+// appendLines adds the rows of one line program, of a unit that was made in dir from the file called name.
+func appendLines(rows []line, r *dwarf.LineReader, dir, name string) ([]line, error) {
 	var e dwarf.LineEntry
 	start := len(rows)
 	for {
@@ -159,7 +161,7 @@ func appendLines(rows []line, r *dwarf.LineReader, dir string) ([]line, error) {
 		}
 		l := line{pc: e.Address, line: e.Line, column: e.Column}
 		if !e.EndSequence && e.File != nil {
-			l.file = asGiven(e.File.Name, dir)
+			l.file = asGiven(e.File.Name, dir, name)
 		}
 		rows = append(rows, l)
 		if e.EndSequence {
@@ -171,8 +173,15 @@ func appendLines(rows []line, r *dwarf.LineReader, dir string) ([]line, error) {
 	}
 }
 
-// asGiven takes the compiler's working directory off a file name.
-func asGiven(file, dir string) string {
+// asGiven undoes what debug/dwarf does to a file name: it puts the working directory of the compiler in front, in DWARF 5 also of the
+// absolute name of the source itself. Other files of a source with an absolute name are left as they are found: most were looked for beside it.
+func asGiven(file, dir, name string) string {
+	if filepath.IsAbs(name) {
+		if file == path.Join(dir, name) {
+			return name
+		}
+		return file
+	}
 	if rest, ok := strings.CutPrefix(file, filepath.Clean(dir)+"/"); ok && dir != "" {
 		return rest
 	}

@@ -24,6 +24,7 @@ struct lj_code {
 
 typedef int (*find_function)(uintptr_t pc, struct lj_code *out);
 static _Atomic(find_function) find;
+static _Atomic(uintptr_t) entry_return;
 
 enum { TABLES = 4096, CHUNK = 1024, CHUNKS = 4096 };
 typedef char record[LJ_NAME_SIZE];
@@ -106,10 +107,14 @@ static int64_t now(void) {
 	return t.tv_sec + 1;
 }
 
-int lj_profiling(void) {
+static int timer_runs(void) { // that of Go's profiler
 	struct itimerval timer;
-	if (getitimer(ITIMER_PROF, &timer) == 0 && (timer.it_interval.tv_sec || timer.it_interval.tv_usec))
-		return 1; // Go's profiler
+	return getitimer(ITIMER_PROF, &timer) == 0 && (timer.it_interval.tv_sec || timer.it_interval.tv_usec);
+}
+
+int lj_profiling(void) {
+	if (timer_runs())
+		return 1;
 	int64_t last = atomic_load(&last_use);
 	return last && now() - last <= 2;
 }
@@ -158,44 +163,56 @@ static uintptr_t hidden_caller(uintptr_t pc, uintptr_t sp, uintptr_t fp) {
 	return 0;
 }
 
-static void traceback(void *p) {
-	struct traceback_argument *a = p;
+// A list of frames that is being made, innermost first.
+struct frames {
+	uintptr_t *buffer, max, n;
+	uintptr_t ours; // frames up to the last in code of ours
+};
+
+static void add(struct frames *f, uintptr_t pc) {
 	struct lj_code code;
-	enum { FOREIGN = 32, STACK = 64 << 20 };
-	if (a->max == 0)
-		return;
-	a->buffer[0] = 0;
-	if (!a->signal)
-		return;
-	atomic_store(&last_use, now());
-	uintptr_t sp, fp, pc = registers((const ucontext_t *)a->signal, &sp, &fp);
-	uintptr_t n = 0, ours = 0;
-	a->buffer[n++] = pc;
+	f->buffer[f->n++] = pc;
 	if (code_at(pc, &code))
-		ours = n;
-	uintptr_t hidden = hidden_caller(pc, sp, fp);
-	if (hidden && n < a->max) {
-		a->buffer[n++] = hidden - 1;
-		if (code_at(hidden - 1, &code))
-			ours = n;
-	}
-	uintptr_t frame[2], low = sp;
-	for (int foreign = 0; n < a->max && foreign < FOREIGN; n++) {
-		if (fp < low || fp - sp > STACK || fp % 8 || !read_words(fp, frame, 2) || frame[1] == 0)
+		f->ours = f->n;
+}
+
+// Adds who called the frame of frame pointer fp, and so on, up to the entry from Go or a chain that breaks.
+static void walk(struct frames *f, uintptr_t sp, uintptr_t fp) {
+	enum { FOREIGN = 32, STACK = 64 << 20 };
+	uintptr_t frame[2], low = sp, end = atomic_load(&entry_return);
+	while (f->n < f->max && f->n - f->ours < FOREIGN) {
+		if (fp < low || fp - sp > STACK || fp % 8 || !read_words(fp, frame, 2) || frame[1] == 0 || frame[1] == end)
 			break;
-		a->buffer[n] = frame[1] - 1;
-		if (code_at(frame[1] - 1, &code)) {
-			ours = n + 1;
-			foreign = 0;
-		} else {
-			foreign++;
-		}
+		add(f, frame[1] - 1);
 		low = fp + 16;
 		fp = frame[0];
 	}
-	n = ours ? ours : 1; // frames above the last of ours are the way from Go, which Go shows
-	if (n < a->max)
-		a->buffer[n] = 0;
+}
+
+// For a signal that has interrupted native code, and for the context of a Go function that native code has called.
+static void traceback(void *p) {
+	struct traceback_argument *a = p;
+	struct frames f = {a->buffer, a->max, 0, 0};
+	if (a->max == 0)
+		return;
+	a->buffer[0] = 0;
+	if (a->signal) {
+		atomic_store(&last_use, now());
+		uintptr_t sp, fp, pc = registers((const ucontext_t *)a->signal, &sp, &fp);
+		add(&f, pc);
+		uintptr_t hidden = hidden_caller(pc, sp, fp);
+		if (hidden && f.n < f.max)
+			add(&f, hidden - 1);
+		walk(&f, sp, fp);
+		if (!f.ours)
+			f.ours = 1;
+	} else if (a->context > 1) {
+		if (timer_runs()) // a sample, and not one of the many other uses of runtime.Callers
+			atomic_store(&last_use, now());
+		walk(&f, a->context, a->context);
+	}
+	if (f.ours < a->max) // frames above the last of ours are the way from Go, which Go shows
+		a->buffer[f.ours] = 0;
 }
 
 struct symbolizer_argument {
@@ -217,6 +234,9 @@ static void symbolize(void *p) {
 	a->entry = code.start;
 }
 
-void lj_traceback_start(void *f) { atomic_store(&find, (find_function)f); }
+void lj_traceback_start(void *f, uintptr_t end) {
+	atomic_store(&find, (find_function)f);
+	atomic_store(&entry_return, end);
+}
 void *lj_traceback_function(void) { return traceback; }
 void *lj_symbolizer_function(void) { return symbolize; }

@@ -5,8 +5,8 @@
 
 enum { LJ_NAME_SIZE = 128 };
 
-// The functions for SetCgoTraceback. find is lj_unwind_code of package unwind.
-void lj_traceback_start(void *find);
+// The functions for SetCgoTraceback. find is lj_unwind_code of package unwind; the first frame of an entry into native code returns to end.
+void lj_traceback_start(void *find, uintptr_t end);
 void *lj_traceback_function(void);
 void *lj_symbolizer_function(void);
 

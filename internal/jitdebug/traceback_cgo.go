@@ -19,16 +19,17 @@ var tracebacks struct {
 }
 
 // EnableTracebacks has Go's tracebacks and CPU profiles go through JIT code; find is the address of
-// package unwind's lj_unwind_code. It is for the whole process and for ever. Calling it again does nothing.
-func EnableTracebacks(find unsafe.Pointer) {
+// package unwind's lj_unwind_code. context is a context function, whose contexts are frame pointers (1: none); the first
+// frame of an entry into native code returns to end. It is for the whole process and for ever. Calling it again does nothing.
+func EnableTracebacks(find, context unsafe.Pointer, end uintptr) {
 	tracebacks.Lock()
 	defer tracebacks.Unlock()
 	if tracebacks.on {
 		return
 	}
 	tracebacks.on = true
-	C.lj_traceback_start(find)
-	runtime.SetCgoTraceback(0, C.lj_traceback_function(), nil, C.lj_symbolizer_function())
+	C.lj_traceback_start(find, C.uintptr_t(end))
+	runtime.SetCgoTraceback(0, C.lj_traceback_function(), context, C.lj_symbolizer_function())
 }
 
 // Profiling says whether a CPU profile of this process is being taken, or being written: one was within two seconds.
