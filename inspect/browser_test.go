@@ -282,6 +282,16 @@ func TestViews(t *testing.T) {
 	}
 	want("the neighbourhood", text("svg text"), fmt.Sprintf("refers to %d", callees))
 
+	if _, err := eng.Add(context.Background(), livejit.IR("mapped.ll", strings.Replace(mapped, "declare void @f()", "define void @f() { ret void }", 1))); err != nil {
+		t.Fatalf("%+v", err)
+	}
+	collected := "#/stackmaps?module=mapped.ll&name=collected"
+	b.open("#/functions?module=mapped.ll&name=collected")
+	want("a function with stack maps", text(".view > .row"), "Stack maps (1)")
+	b.open(collected)
+	want("the stack maps", text("[data-record='21']"), "roots[rsp+")
+	want("the stack maps", text("[data-record='21'] tbody tr:last-child"), "Indirect")
+
 	b.open("#/memory")
 	memory, err := eng.MemoryMap()
 	if err != nil {
@@ -309,7 +319,7 @@ func TestViews(t *testing.T) {
 		t.Errorf("the counters show %s functions, there are %d", got, eng.Stats().Functions)
 	}
 	keyboard(t, b)
-	all := []string{"#/timeline", "#/functions", name("functions", "sqlite3_libversion_number", ""), name("code", "sqlite3_free", ""), name("code", "sqlite3_libversion_number", "&version=6&from=5"), "#/graph", "#/memory", "#/counters"}
+	all := []string{"#/timeline", "#/functions", name("functions", "sqlite3_libversion_number", ""), name("code", "sqlite3_free", ""), name("code", "sqlite3_libversion_number", "&version=6&from=5"), collected, "#/graph", "#/memory", "#/counters"}
 	for i, view := range all {
 		b.open(view)
 		for _, scheme := range []string{"light", "dark"} {

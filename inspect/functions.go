@@ -108,7 +108,8 @@ type functionAnswer struct {
 	Versions     []version    `json:"versions"` // in memory, and those of the history
 	Callers      []dependence `json:"callers"`
 	Callees      []dependence `json:"callees"`
-	WhyAlive     []string     `json:"why_alive"` // one line for each reason found why an old version is in memory
+	StackMaps    int          `json:"stack_maps"` // records of the current version
+	WhyAlive     []string     `json:"why_alive"`  // one line for each reason found why an old version is in memory
 }
 
 type version struct {
@@ -137,7 +138,7 @@ func (h *handler) function(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := functionAnswer{Module: r.FormValue("module"), Name: f.Name(), Title: livejit.Demangle(f.Name()), Type: f.Type(), AddressTaken: f.AddressTaken(),
+	a := functionAnswer{Module: r.FormValue("module"), Name: f.Name(), Title: livejit.Demangle(f.Name()), Type: f.Type(), AddressTaken: f.AddressTaken(), StackMaps: len(f.StackMaps()),
 		Versions: versionsOf(f), Callers: dependencesOf(f.Callers()), Callees: dependencesOf(f.Callees()), WhyAlive: []string{}}
 	for _, v := range a.Versions {
 		if !v.Current && v.Address != 0 { // looking at stacks costs the threads something

@@ -96,6 +96,7 @@ var endpoints = []struct {
 	{"GET /api/graph", answer((*handler).graph)},
 	{"GET /api/memory", answer((*handler).memory)},
 	{"GET /api/code", answer((*handler).code)},
+	{"GET /api/stackmaps", answer((*handler).stackMaps)},
 	{"POST /api/invalidate", answer((*handler).invalidate)},
 	{"POST /api/quiesce", answer((*handler).quiesce)},
 }

@@ -19,7 +19,9 @@ import (
 	"livejit/inspect"
 )
 
-const program = `define i64 @g(i64 %x) { %r = add i64 %x, 1 ret i64 %r }
+// Of program, g has a stack map.
+const program = `declare void @llvm.experimental.stackmap(i64, i32, ...)
+define i64 @g(i64 %x) { call void (i64, i32, ...) @llvm.experimental.stackmap(i64 7, i32 0, i64 %x, i64 5) %r = add i64 %x, 1 ret i64 %r }
 define i64 @f(i64 %x) { %r = call i64 @g(i64 %x) ret i64 %r }`
 
 func small(t *testing.T, options ...livejit.Option) *livejit.Engine {
@@ -175,6 +177,67 @@ func fieldsOf(v any) (names []string) {
 		}
 	}
 	return names
+}
+
+// mapped has a statepoint with a root and a stack object, and a patchpoint with live-outs.
+const mapped = `declare void @f()
+declare token @llvm.experimental.gc.statepoint.p0(i64 immarg, i32 immarg, ptr, i32 immarg, i32 immarg, ...)
+declare ptr addrspace(1) @llvm.experimental.gc.relocate.p1(token, i32 immarg, i32 immarg)
+declare i64 @llvm.experimental.patchpoint.i64(i64, i32, ptr, i32, ...)
+define ptr addrspace(1) @collected(ptr addrspace(1) %o) gc "statepoint-example" {
+  %t = call token (i64, i32, ptr, i32, i32, ...) @llvm.experimental.gc.statepoint.p0(i64 21, i32 0, ptr elementtype(void ()) @f, i32 0, i32 0, i32 0, i32 0) ["gc-live"(ptr addrspace(1) %o), "deopt"(i64 9)]
+  %r = call ptr addrspace(1) @llvm.experimental.gc.relocate.p1(token %t, i32 0, i32 0)
+  ret ptr addrspace(1) %r
+}
+define i64 @patched(i64 %a) {
+  %r = call anyregcc i64 (i64, i32, ptr, i32, ...) @llvm.experimental.patchpoint.i64(i64 22, i32 15, ptr null, i32 1, i64 %a, i64 7)
+  ret i64 %r
+}
+`
+
+func TestStackMaps(t *testing.T) {
+	eng := small(t)
+	if _, err := eng.Add(context.Background(), livejit.IR("mapped.ll", mapped)); err != nil {
+		t.Fatalf("%+v", err)
+	}
+	h := inspect.Handler(eng)
+	type location struct{ Kind, Register, Text string }
+	records := func(name string) (list []struct {
+		ID         uint64
+		Address    uint64
+		Offset     uint64
+		StackSize  int64 `json:"stack_size"`
+		Locations  []location
+		LiveOuts   []struct{ Register string } `json:"live_outs"`
+		Statepoint *struct {
+			Deopt []location
+			Roots []struct{ Base, Derived location }
+		}
+	}) {
+		t.Helper()
+		answer := struct{ Records any }{&list}
+		if status, body := ask(h, "GET", "/api/stackmaps?name="+name, nil); status != 200 || json.Unmarshal([]byte(body), &answer) != nil {
+			t.Fatalf("%d: %s", status, body)
+		}
+		return list
+	}
+	g := records("g")
+	if len(g) != 1 || g[0].ID != 7 || len(g[0].Locations) != 2 || g[0].Locations[0].Kind != "Register" || g[0].Locations[1].Text != "$5" || g[0].Statepoint != nil {
+		t.Errorf("g: %+v", g)
+	}
+	if f := eng.Function("g"); g[0].Address != f.StackMaps()[0].Location.PC {
+		t.Errorf("the record is at %#x, want %#x", g[0].Address, f.StackMaps()[0].Location.PC)
+	}
+	c := records("collected")
+	if len(c) != 1 || c[0].ID != 21 || c[0].Statepoint == nil || len(c[0].Statepoint.Roots) != 1 || !strings.HasPrefix(c[0].Statepoint.Roots[0].Base.Text, "[rsp") || len(c[0].Statepoint.Deopt) != 1 || c[0].Statepoint.Deopt[0].Text != "$9" {
+		t.Errorf("collected: %+v", c)
+	}
+	if p := records("patched"); len(p) != 1 || p[0].ID != 22 || p[0].StackSize < 0 {
+		t.Errorf("patched: %+v", p)
+	}
+	if f := records("f"); len(f) != 0 {
+		t.Errorf("f: %+v", f)
+	}
 }
 
 func TestAnswers(t *testing.T) {

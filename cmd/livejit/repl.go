@@ -24,6 +24,7 @@ nothing is echoed, and the first error ends it with exit status 1.
     --lang c|c++|ir   language of the prompt (default c)
     -O0 -O1 -O2 -O3   how hard to optimise (default -O0)
     -l LIB, -L DIR, --cflags "FLAGS"   as with livejit run
+    -g                lines of the input in backtraces
     --keep-going      go on after an error in a script
 `
 
@@ -73,8 +74,11 @@ func prompt(args []string) (int, error) {
 	}
 	config := repl.Config{
 		Lang: o.lang, OptLevel: o.optLevel, Flags: o.cflags, Out: os.Stdout, Notes: os.Stderr, Talk: repl.IsTerminal(),
-		Options: []livejit.Option{livejit.WithArgs("repl")},
-		Link:    o.linkFlags(),
+		Options: []livejit.Option{livejit.WithArgs("repl"), livejit.WithDebug(), livejit.WithHistory(shownVersions)},
+		Link:    o.linkFlags(), Inspect: serve,
+	}
+	if o.debug {
+		config.Flags = append([]string{"-g"}, config.Flags...)
 	}
 	for _, dir := range o.libDirs {
 		config.Options = append(config.Options, livejit.WithLibraryDir(dir))

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -198,5 +201,52 @@ func TestAssemblyAtTerminal(t *testing.T) {
 	y.sees("(i64) 8")
 	y.sees("ir> ")
 	y.types("\x04")
+	y.ends()
+}
+
+// TestInspectAtPrompt: the program is shown in the browser as long as one wants.
+func TestInspectAtPrompt(t *testing.T) {
+	y := typeAt(t, filepath.Join(t.TempDir(), "history"), "repl")
+	y.sees("c> ")
+	y.types("int twice(int x) { return 2 * x; }\r")
+	y.sees("added twice@1")
+	y.types(":inspect 127.0.0.1:0\r")
+	y.sees("http://127.0.0.1:")
+	y.sees("c> ")
+	y.mu.Lock()
+	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+/`).FindString(y.screen.String())
+	y.mu.Unlock()
+	functions := func() string {
+		t.Helper()
+		r, err := http.Get(url + "api/functions")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	if got := functions(); !strings.Contains(got, `"twice"`) {
+		t.Errorf("it shows %s", got)
+	}
+	y.types(":inspect\r")
+	y.sees(url)
+	y.types(":reset\r")
+	y.sees(url) // of the new program, at the same address
+	if got := functions(); strings.Contains(got, `"twice"`) {
+		t.Errorf("after :reset it shows %s", got)
+	}
+	y.types(":inspect off\r")
+	y.sees("has ended")
+	if r, err := http.Get(url); err == nil {
+		r.Body.Close()
+		t.Error("it is still served")
+	}
+	y.types(":inspect nonsense\r")
+	y.sees("error: listen tcp: address nonsense: missing port in address")
+	y.types(":quit\r")
 	y.ends()
 }

@@ -275,9 +275,11 @@ func run(args []string) (int, error) {
 		return 1, err
 	}
 	if o.http != "" {
-		if err := serve(o.http, eng); err != nil {
-			return 1, errors.Join(err, eng.Close())
+		url, _, err := serve(o.http, eng) // as long as the process lives
+		if err != nil {
+			return 1, errors.Join(fmt.Errorf("--http: %w", err), eng.Close())
 		}
+		fmt.Fprintf(os.Stderr, "inspector: %s\n", url)
 	}
 	ctx := context.Background()
 	if o.watch {

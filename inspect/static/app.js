@@ -4,11 +4,12 @@ import * as functions from "./functions.js";
 import * as graph from "./graph.js";
 import * as memory from "./memory.js";
 import * as code from "./code.js";
+import * as stackmaps from "./stackmaps.js";
 import * as counters from "./counters.js";
 import { el, status } from "./page.js";
 import { connect } from "./events.js";
 
-const views = { timeline, functions, graph, memory, code, counters };
+const views = { timeline, functions, graph, memory, code, stackmaps, counters };
 const main = document.getElementById("main");
 let shown = null; // what the present view wants to be told and ended by: {update, end}
 let turn = 0; // counts views, so that a slow answer does not appear in the next one
@@ -26,7 +27,7 @@ async function show() {
   if (shown && shown.end) shown.end();
   shown = null;
   for (const a of document.querySelectorAll("nav a")) {
-    const tab = name === "code" ? "functions" : name;
+    const tab = name === "code" || name === "stackmaps" ? "functions" : name;
     if (a.getAttribute("href") === "#/" + tab) a.setAttribute("aria-current", "page");
     else a.removeAttribute("aria-current");
   }

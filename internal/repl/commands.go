@@ -36,6 +36,7 @@ func init() {
 		{"callees", "NAME", "what a function refers to", (*Session).callees},
 		{"versions", "NAME", "the versions of a function that are in memory", (*Session).versions},
 		{"why", "NAME", "why old versions of a function are still in memory", (*Session).why},
+		{"inspect", "[ADDRESS|off]", "show the program in a browser (" + usualAddress + ", or a free port)", (*Session).inspect},
 		{"time", "[on|off|INPUT]", "say where the time goes, always or for one input", (*Session).time},
 		{"load", "FILE", "the prompt's language as if it were typed; IR, bitcode, objects, archives", (*Session).Load},
 		{"save", "FILE", "write the definitions as source that compiles", (*Session).save},
@@ -351,8 +352,15 @@ func (s *Session) edit(ctx context.Context, name string) error {
 	return s.lang.source(ctx, string(edited), "edit")
 }
 
-func (s *Session) reset(context.Context, string) error {
+func (s *Session) reset(ctx context.Context, _ string) error {
 	options := s.engineOptions()
+	address := ""
+	if s.inspector != nil {
+		address = strings.TrimSuffix(strings.TrimPrefix(s.inspector.url, "http://"), "/")
+	}
+	if err := s.uninspect(); err != nil {
+		return err
+	}
 	if err := s.engine.Close(); err != nil {
 		return err
 	}
@@ -363,7 +371,10 @@ func (s *Session) reset(context.Context, string) error {
 	}
 	s.engine = engine
 	s.clear()
-	return s.prime()
+	if err := s.prime(); err != nil || address == "" {
+		return err
+	}
+	return s.inspect(ctx, address)
 }
 
 func (s *Session) save(_ context.Context, path string) error {

@@ -32,8 +32,10 @@ type Config struct {
 	Flags    []string         // for clang
 	Options  []livejit.Option // of the engine, beside the optimisation level
 	Link     []string         // flags that :build gives to the linker
-	Out      io.Writer        // values
-	Notes    io.Writer        // what became of definitions, and errors
+	// Inspect, if set, shows an engine in the browser at an address until stop is called, for :inspect.
+	Inspect func(address string, eng *livejit.Engine) (url string, stop func() error, err error)
+	Out     io.Writer // values
+	Notes   io.Writer // what became of definitions, and errors
 	// Talk also says what goes without saying: that a definition was added or replaced.
 	Talk bool
 }
@@ -59,6 +61,8 @@ type Session struct {
 	spent   spent
 	memory  *os.File
 	quit    bool
+
+	inspector *inspector // nil: not served
 }
 
 // change is one input that changed definitions: what was there before of each key.
@@ -140,7 +144,7 @@ func (s *Session) flush() {
 
 // Close ends the program: its destructors run, and everything is given back.
 func (s *Session) Close() error {
-	err := s.engine.Close()
+	err := errors.Join(s.uninspect(), s.engine.Close())
 	if s.dir != "" {
 		err = errors.Join(err, os.RemoveAll(s.dir))
 	}
