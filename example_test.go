@@ -2,6 +2,7 @@ package livejit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"livejit"
@@ -86,6 +87,33 @@ func ExampleEngine_Symbolize() {
 }
 
 // A tool follows what happens to an engine. A slow one misses events, and never holds the engine up.
+func ExampleWithIRDebug() {
+	ctx := context.Background()
+	eng, err := livejit.New(livejit.WithIRDebug())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer eng.Close()
+	if _, err := eng.Add(ctx, livejit.IR("clear.ll", `
+		define void @clear(i64 %address) {
+			%p = inttoptr i64 %address to ptr
+			store i32 0, ptr %p
+			ret void
+		}`)); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = eng.Call(ctx, "clear", 8)
+	var fault *livejit.FaultError
+	if errors.As(err, &fault) {
+		at := fault.Backtrace[0]
+		fmt.Printf("%s@%d: %s\n", at.Function, at.Version, at.IR)
+	}
+	// Output:
+	// clear@1: store i32 0, ptr %p, align 4
+}
+
 func ExampleEngine_Events() {
 	ctx := context.Background()
 	eng, err := livejit.New()

@@ -58,8 +58,10 @@ func (p Past) IR() (string, error) {
 	return text, err
 }
 
-// Disassemble returns the machine code that the version had, as Function.Disassemble does.
-func (p Past) Disassemble() string { return listing(p.name, p.Number, p.body, p.code, p.names) }
+// Disassemble returns the machine code that the version had, as Function.Disassemble does, without source lines.
+func (p Past) Disassemble() string {
+	return listing(p.name, p.Number, p.body, p.code, p.names, nil)
+}
 
 // remember keeps the current version of s, which is about to be replaced. The engine is locked.
 func (e *Engine) remember(s *symtab.Symbol) {

@@ -38,7 +38,8 @@ func (f *Function) IR() (string, error) {
 
 // Disassemble returns the machine code of the function's current version, one instruction a
 // line: address, bytes, and the instruction in the syntax of GNU as, with the names of
-// what it refers to. The error is ErrNotFound while the function has no machine code.
+// what it refers to. With WithDebug, lines "; fib.c:12" say which source line the instructions below are of, with WithIRDebug
+// "; %y = add i64 %x, 1" which IR instruction. The error is ErrNotFound while the function has no machine code.
 func (f *Function) Disassemble() (string, error) {
 	e := f.engine
 	e.mu.Lock()
@@ -54,14 +55,34 @@ func (f *Function) Disassemble() (string, error) {
 	if size == 0 {
 		return "", fmt.Errorf("disassemble %s: its size is not known: %w", f.Name(), ErrNotFound)
 	}
-	return listing(s.Name, int(s.Last), s.Body, nativeBytes(s.Body, size), e.namesOf(s.Current)), nil
+	return listing(s.Name, int(s.Last), s.Body, nativeBytes(s.Body, size), e.namesOf(s.Current), e.comment), nil
 }
 
-// listing is a disassembly of code whose first instruction lies at body.
-func listing(function string, version int, body uint64, code []byte, names map[uint64]string) string {
+// comment says in a listing where the instruction at pc comes from, "" if that is not known. The engine is locked.
+func (e *Engine) comment(pc uint64) string {
+	l, _ := e.own(pc)
+	switch {
+	case l.Line == 0:
+		return ""
+	case l.IR != "":
+		return "; " + l.IR
+	}
+	return fmt.Sprintf("; %s:%d", l.File, l.Line)
+}
+
+// listing is a disassembly of code whose first instruction lies at body. comment (may be nil) is asked about each instruction; what it says
+// stands above all that it says the same of.
+func listing(function string, version int, body uint64, code []byte, names map[uint64]string, comment func(pc uint64) string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s@%d:\n", function, version)
+	said := ""
 	for at := 0; at < len(code); {
+		if comment != nil {
+			if now := comment(body + uint64(at)); now != said {
+				said = now
+				fmt.Fprintln(&b, now)
+			}
+		}
 		text, n := disassembleOne(code[at:], body+uint64(at), func(address uint64) (string, uint64) {
 			if address >= body && address < body+uint64(len(code)) {
 				return function, body

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"livejit"
+	"livejit/clang"
 )
 
 func TestListings(t *testing.T) {
@@ -37,6 +38,31 @@ func TestListings(t *testing.T) {
 	}
 	if text, err := e.Function("g").Disassemble(); !errors.Is(err, livejit.ErrNotFound) {
 		t.Errorf("what has no machine code: %v\n%s", err, text)
+	}
+
+	for _, tt := range []struct {
+		option livejit.Option
+		want   []string
+	}{
+		{livejit.WithDebug(), []string{"f@1:\n; lines.c:1\n", "\n; lines.c:2\n", "imul", "\n; lines.c:3\n", "ret"}},
+		{livejit.WithIRDebug(), []string{"f@1:\n; define weak ", " = mul nsw i32 ", "imul", "\n; ret i32 ", "ret"}},
+	} {
+		e := newEngine(t, tt.option)
+		if _, err := e.Add(background, clang.Source("lines.c", "int f(int x) {\n  x = x * 7;\n  return x; }\n", clang.Options{Flags: []string{"-g"}})); err != nil {
+			t.Fatal(err)
+		}
+		text, err := e.Function("f").Disassemble()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := text
+		for _, want := range tt.want {
+			var found bool
+			if _, rest, found = strings.Cut(rest, want); !found {
+				t.Errorf("no %q, in this order, in\n%s", want, text)
+				break
+			}
+		}
 	}
 
 	callees := e.Function("f").Callees()

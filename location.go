@@ -11,7 +11,8 @@ import (
 	"livejit/internal/unwind"
 )
 
-// Location says what lies at an address of code.
+// Location says what lies at an address of code. Of code that was inlined, File, Line, Column and IR are the innermost function's,
+// Function is the one that it was inlined into.
 type Location struct {
 	PC       uint64
 	Module   string // name of the module; "" for code that is not the engine's
@@ -60,7 +61,7 @@ func (l Location) String() string {
 	return b.String()
 }
 
-// Symbolize says what the code at pc is. For a return address ask for pc-1, which lies in
+// Symbolize says what the code at pc is: the function with its version, the source line (WithDebug), the IR instruction (WithIRDebug). For a return address ask for pc-1, which lies in
 // the call. The engine's own code is found whether it is current or an old version that was
 // not freed yet; so are its stubs. All other code of the process is Foreign: Go functions
 // are named by Go's tables, native ones by the closest symbol that their library exports.

@@ -94,16 +94,17 @@ func WithDebug() Option {
 	return func(c *config) error { c.debug = true; return nil }
 }
 
-// WithIRDebug is WithDebug at the level of IR: what is compiled from IR, or from C and C++, has its own IR text as its source,
-// instead of debug information that it came with. Symbolize and the backtraces of errors name the IR
-// instruction (Location.IR) with its line, and gdb shows, breaks at and steps through the text; arguments and
-// results are its variables: %x is called x, %3 is '%3', and the name of an alloca means what lies there. Structures have the fields f0, f1 and so on. Objects and
-// archives keep the debug information they have.
+// WithIRDebug is WithDebug at the level of IR: the source of what is compiled from IR, or from C and C++, is its own IR
+// text, whatever debug information it came with. Symbolize and the backtraces of errors name the IR instruction
+// (Location.IR) with its line, Disassemble shows it, and gdb lists the text, breaks at its lines and steps through it. Arguments and
+// results are variables there: %x is called x, %3 is '%3', and the name of an alloca means what lies there;
+// structures have the fields f0, f1 and so on. Objects and archives keep the debug information they have.
 //
-// The text is what the optimiser is given: of a module that is compiled whole the module, of a function that is replaced or compiled at its first call
-// the function and what it needs, a text for each version. It is kept in memory, and for debuggers as a file in a new directory
-// under os.TempDir that Close removes; both go with the last code that was compiled from it.
-// Of both options this one counts. SQLite as a whole takes four times as long to compile at level 0, with 14 MB of text and 5 MB of debug information.
+// The text is what the optimiser is given: the whole module if it is compiled whole, and for a function that is replaced,
+// or compiled at its first call, that function and what it needs, a text for each version. Its lines are not those of the .ll file that was loaded. It
+// is kept in memory, and for debuggers as a file in a new directory under os.TempDir; it goes with the last code
+// that was compiled from it, the directory at Close. Given both options, this one counts. Costs: SQLite as a whole takes four times
+// as long to compile at level 0, with 14 MB of text and 5 MB of debug information.
 func WithIRDebug() Option {
 	return func(c *config) error { c.debug, c.irDebug = true, true; return nil }
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,7 +102,7 @@ func parseListing(text string) []codeLine {
 // addSource finds the lines of the source by the debug information of the instructions. The file
 // that it names is read from the disk; no other file ever is.
 func (h *handler) addSource(a *codeAnswer) {
-	a.SourceNote = "no debug information: compile with -g and load with livejit.WithDebug"
+	a.SourceNote = "no debug information: compile with -g and load with livejit.WithDebug, or load with livejit.WithIRDebug"
 	file, low, high := "", 0, 0
 	for i := range a.Assembly {
 		l, ok := h.eng.Symbolize(a.Assembly[i].Address)
@@ -125,11 +124,6 @@ func (h *handler) addSource(a *codeAnswer) {
 		return
 	}
 	text, err := os.ReadFile(file)
-	if err != nil && !filepath.IsAbs(file) { // LLVM takes the compile folder off, the root too
-		if rooted, second := os.ReadFile("/" + file); second == nil {
-			text, err, file = rooted, nil, "/"+file
-		}
-	}
 	if err != nil {
 		a.SourceNote = err.Error()
 		return
