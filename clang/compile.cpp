@@ -3,6 +3,7 @@
 // The symbols of libclang-cpp come through imports.S, which can carry functions only: this file derives from no class of
 // clang and names none of its variables (a vtable or type information would be one; the build fails then).
 #include "declarations.h"
+#include "invocation.h"
 #include "shim.h"
 
 #include <cstdlib>
@@ -14,9 +15,7 @@
 #include "clang/Basic/FileEntry.h"
 #include "clang/Basic/SourceManager.h"
 #include "clang/CodeGen/CodeGenAction.h"
-#include "clang/Driver/CreateInvocationFromArgs.h"
 #include "clang/Frontend/CompilerInstance.h"
-#include "clang/Frontend/CompilerInvocation.h"
 #include "clang/Frontend/TextDiagnosticPrinter.h"
 #include "clang/FrontendTool/Utils.h"
 #include "llvm/Bitcode/BitcodeWriter.h"
@@ -77,7 +76,7 @@ void compile(void *arg) {
   CreateInvocationOptions how;
   how.VFS = fs;
   how.Diags = CompilerInstance::createDiagnostics(*fs, driverOptions, new TextDiagnosticPrinter(out, driverOptions), true);
-  std::shared_ptr<CompilerInvocation> invocation = createInvocation(job.args, how);
+  std::shared_ptr<CompilerInvocation> invocation = invocationOf(job.args, how, job.messages);
   bool wrongFlags = how.Diags->hasErrorOccurred();
   how.Diags = nullptr;
   if (!invocation || wrongFlags) return;

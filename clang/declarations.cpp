@@ -35,6 +35,7 @@ public:
       for (auto it = tu->noload_decls_begin(); it != tu->noload_decls_end(); ++it) {
         Decl *d = *it;
         if (d->isImplicit() && !isa<RecordDecl>(d)) continue;
+        if (auto *r = dyn_cast<CXXRecordDecl>(d); r && r->isLambda()) continue; // nobody wrote it as a declaration
         auto range = sm.getExpansionRange(d->getSourceRange());
         if (range.getBegin().isInvalid() || sm.getFileID(range.getBegin()) != sm.getMainFileID()) continue;
         out.object([&] { declaration(d, range); });

@@ -67,7 +67,7 @@ func (s *Session) transact(ctx context.Context, put, gone []*item, u *unit) (map
 		t.sources = append(t.sources, u.source)
 	} else {
 		for _, i := range put {
-			if i.defined && (i.kind == function || i.kind == variable || i.code) {
+			if i.defined && (i.kind == function || i.kind == variable || i.code || i.lambda) {
 				t.again(ctx, i)
 			}
 		}
@@ -219,7 +219,7 @@ func (t *transaction) commit(ctx context.Context) error {
 	begin := time.Now()
 	defer func() { s.spent.engine += time.Since(begin) }()
 	first, rest := t.sources, []livejit.Source(nil)
-	if len(first) > 1 && slices.ContainsFunc(t.put, func(i *item) bool { return i.code }) {
+	if len(first) > 1 && slices.ContainsFunc(t.put, func(i *item) bool { return i.code || i.lambda }) {
 		first, rest = first[:1], first[1:] // each defines it, and one at a time may
 	}
 	err := s.linking(ctx, func() error {
@@ -339,6 +339,8 @@ func (t *transaction) report() {
 			if v, ok := t.verdict(i); ok {
 				s.talk("%s", v)
 			}
+		case i.lambda && old != nil && old.defined:
+			t.session.note("%s begins anew: every lambda has a type of its own", i.name)
 		case old != nil && old.text == i.text:
 			s.talk("unchanged %s", i.name)
 		case old != nil:

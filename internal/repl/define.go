@@ -37,9 +37,9 @@ func (s cFamily) define(ctx context.Context, text, name string, complete bool) e
 	if err != nil {
 		return err
 	}
-	for _, d := range u.declarations {
-		if d.Kind == "variable" && strings.Contains(d.Declaration, "(lambda at ") {
-			return fmt.Errorf("%s has a type without a name, which other inputs could not mention: give it one, such as std::function", d.Name)
+	if shared, ok := s.lambdas(text, u.declarations); ok {
+		if u, err = s.translate(ctx, shared, name, nil); err != nil {
+			return err
 		}
 	}
 	items := itemsOf(u, s.config.Lang)
@@ -156,6 +156,27 @@ func nameless(text string, list []clang.Declaration) (string, bool) {
 	return text, false
 }
 
+// lambdas makes variables of lambdas' types inline. Such a type has no name, but sources that contain the same inline definition mean
+// the same type by it: so others see the definition. Each one has a tag of its own in its symbol, because each lambda has
+// a type of its own, although it may look like the one before.
+func (s cFamily) lambdas(text string, list []clang.Declaration) (string, bool) {
+	at := -1
+	var b strings.Builder
+	for _, d := range list {
+		if d.Kind != "variable" || !strings.Contains(d.Declaration, lambdaType) || d.Range[0] <= at {
+			continue
+		}
+		s.counter++
+		b.WriteString(text[max(at, 0):d.Range[0]])
+		fmt.Fprintf(&b, "inline __attribute__((abi_tag(\"v%d\"))) ", s.counter)
+		at = d.Range[0]
+	}
+	return b.String() + text[max(at, 0):], at >= 0
+}
+
+// lambdaType is in the type of a variable that holds a lambda, as clang writes it.
+const lambdaType = "(lambda at "
+
 // itemsOf makes items of what a unit declares. Declarations that share text, like a struct
 // and a variable of it, are taken apart.
 func itemsOf(u *unit, lang string) []*item {
@@ -250,7 +271,10 @@ func single(d clang.Declaration, source, text, lang string, shared bool) *item {
 		if !d.Definition && !shared {
 			i.text = i.seen
 		}
-		if d.Constant {
+		if strings.Contains(d.Declaration, lambdaType) {
+			i.text = terminated(source)
+			i.kind, i.key, i.symbol, i.lambda = header, "lambda "+d.Name, "", true
+		} else if d.Constant {
 			i.kind, i.seen, i.key = header, i.text, "constant "+d.Name
 		}
 	case "type":

@@ -39,6 +39,7 @@ type item struct {
 	constant bool     // a variable that has its initial value for ever
 	init     string   // of a variable in C: an initialiser that is assigned when it is defined
 	code     bool     // a header that defines functions as well
+	lambda   bool     // a variable that holds a lambda, in C++: a header, because its type has no name
 	line     bool     // a macro or the like, which ends with its line
 }
 
