@@ -90,7 +90,7 @@ func (e *StackMapError) Error() string {
 // returned. Before the first visit all frames have been read: a *StackMapError for a frame of a function with a garbage collector that waits for a call
 // without a statepoint (a "gc-leaf-function" that has not been one), and other errors, leave everything as it is.
 //
-// A frame takes about a microsecond. Walks wait for transactions that are being linked; visit may call the engine.
+// A frame takes about a quarter of a microsecond. Walks wait for transactions that are being linked; visit may call the engine.
 func (e *Engine) WalkStack(visit func(*StackFrame) error) error {
 	b := stackBuffers.Get().(*stackBuffer)
 	defer stackBuffers.Put(b)
