@@ -1,6 +1,7 @@
 package livejit_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -234,9 +235,14 @@ done:
 
 // TestWalkStack runs programs under a collector that moves every object at every allocation, and makes where they were unreadable.
 func TestWalkStack(t *testing.T) {
-	for _, level := range []int{0, 2} {
-		t.Run(fmt.Sprintf("O%d", level), func(t *testing.T) {
-			h := newMovingHeap(t, livejit.WithOptLevel(level), livejit.WithStatepoints())
+	for name, options := range map[string][]livejit.Option{
+		"O0":   nil,
+		"O2":   {livejit.WithOptLevel(2)},
+		"lazy": {livejit.WithLazy()},
+		"IR":   {livejit.WithIRDebug()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newMovingHeap(t, append(options, livejit.WithStatepoints())...)
 			add(t, h.e, "lists.ll", lists)
 			h.call("loop", 50*51/2, 50)
 			if h.derived > 0 {
@@ -341,6 +347,74 @@ define i64 @outer(i64 %n) gc "statepoint-example" {
 	if got := strings.Join(frames, " "); got != "outer@4 outer@3 outer@2 outer@1" {
 		t.Errorf("frames: %s", got)
 	}
+}
+
+// TestWalkStackThread: a thread that native code has started has no entry at which its stack ends for the walk.
+func TestWalkStackThread(t *testing.T) {
+	h := newMovingHeap(t, livejit.WithStatepoints())
+	add(t, h.e, "lists.ll", lists)
+	add(t, h.e, "thread.ll", `
+declare i32 @pthread_create(ptr, ptr, ptr, ptr)
+declare i32 @pthread_join(i64, ptr)
+declare i64 @deep(i64)
+define ptr @run(ptr %n) {
+  %i = ptrtoint ptr %n to i64
+  %s = call i64 @deep(i64 %i)
+  %p = inttoptr i64 %s to ptr
+  ret ptr %p
+}
+define i64 @start(i64 %n) {
+  %thread = alloca i64
+  %result = alloca ptr
+  %p = inttoptr i64 %n to ptr
+  %e = call i32 @pthread_create(ptr %thread, ptr null, ptr @run, ptr %p)
+  %id = load i64, ptr %thread
+  %f = call i32 @pthread_join(i64 %id, ptr %result)
+  %r = load i64, ptr %result
+  ret i64 %r
+}`)
+	h.call("start", 10*11/2, 10)
+	if got, want := strings.Join(h.frames, " "), "cons@1 "+strings.Repeat("deep@1 ", 10)+"run@1"; got != want {
+		t.Errorf("frames: %s", got)
+	}
+}
+
+// TestWalkStackInterrupted: a call is interrupted while a C function runs that still calls back. The return address from that is the interrupt's then, and the
+// frames below are found all the same. (Leave out what lj_walk_stack does about it to see it fail.)
+func TestWalkStackInterrupted(t *testing.T) {
+	h := newMovingHeap(t, livejit.WithStatepoints())
+	ctx, cancel := context.WithCancel(background)
+	defer cancel()
+	walks := 0
+	err := h.e.Define("entry", func(unsafe.Pointer, unsafe.Pointer, int32) int32 {
+		cancel()
+		h.collect()
+		if got := strings.Join(h.frames, " "); got != "search@1" {
+			panic("frames: " + got)
+		}
+		walks++
+		return 0
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(t, h.e, "lists.ll", lists)
+	add(t, h.e, "search.ll", `
+declare i32 @ftw(ptr, ptr, i32)
+declare i32 @entry(ptr, ptr, i32)
+declare ptr addrspace(1) @cons(i64, ptr addrspace(1))
+declare i64 @sum(ptr addrspace(1))
+define i64 @search(ptr %path) gc "statepoint-example" {
+  %l = call ptr addrspace(1) @cons(i64 7, ptr addrspace(1) null)
+  %r = call i32 @ftw(ptr %path, ptr @entry, i32 10)
+  %s = call i64 @sum(ptr addrspace(1) %l)
+  ret i64 %s
+}`)
+	var interrupted *livejit.InterruptError
+	if _, err := h.e.Call(ctx, "search", "/usr"); !errors.As(err, &interrupted) || walks == 0 {
+		t.Errorf("%v after %d walks", err, walks)
+	}
+	t.Log(walks, "walks")
 }
 
 // TestWalkStackErrors: what keeps pointers from being found is an error before anything has moved.
