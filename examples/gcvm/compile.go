@@ -33,6 +33,15 @@ type (
 		p    *primitive
 		args []node
 	}
+	record struct {
+		shape  int
+		fields []node
+	}
+	access struct { // of a record's field
+		of    node
+		field symbol
+		to    node // what is stored; nil: it is loaded
+	}
 )
 
 // variable is a parameter or a variable of let.
@@ -237,6 +246,9 @@ func init() {
 		"let":    func(c *compiler, s *scope, args list) (node, error) { return c.let(s, args, false) },
 		"let*":   func(c *compiler, s *scope, args list) (node, error) { return c.let(s, args, true) },
 		"lambda": (*compiler).lambda,
+		"record": (*compiler).record,
+		"get":    func(c *compiler, s *scope, args list) (node, error) { return c.access(s, args, 2) },
+		"put!":   func(c *compiler, s *scope, args list) (node, error) { return c.access(s, args, 3) },
 		"define": func(*compiler, *scope, list) (node, error) {
 			return nil, mistake("definitions stand at the top level, or are given to eval")
 		},
@@ -362,4 +374,40 @@ func (c *compiler) lambda(s *scope, args list) (node, error) {
 	}
 	c.lambdas = append(c.lambdas, f)
 	return closure{f}, nil
+}
+
+// record compiles (record (field expression)...).
+func (c *compiler) record(s *scope, args list) (node, error) {
+	var fields []symbol
+	var inits []form
+	for _, f := range args {
+		pair, _ := f.(list)
+		if len(pair) != 2 {
+			return nil, mistake("%s is no field with a value", show(f))
+		}
+		name, ok := pair[0].(symbol)
+		if !ok || slices.Contains(fields, name) {
+			return nil, mistake("%s is no name of a field, or twice", show(pair[0]))
+		}
+		fields, inits = append(fields, name), append(inits, pair[1])
+	}
+	values, err := c.exprs(s, inits)
+	return record{c.vm.shape(fields), values}, err
+}
+
+// access compiles (get expression field) and (put! expression field expression).
+func (c *compiler) access(s *scope, args list, n int) (node, error) {
+	if len(args) != n {
+		return nil, mistake("it takes %d forms", n)
+	}
+	field, ok := args[1].(symbol)
+	if !ok {
+		return nil, mistake("%s is no name of a field", show(args[1]))
+	}
+	of, err := c.expr(s, args[0])
+	if err != nil || n == 2 {
+		return access{of: of, field: field}, err
+	}
+	to, err := c.expr(s, args[2])
+	return access{of: of, field: field, to: to}, err
 }

@@ -31,6 +31,7 @@ type emitter struct {
 	module       strings.Builder
 	declarations map[string]string // by symbol
 	defined      map[string]bool
+	vm           *machine
 	frontier     uintptr
 	truth        string // the symbol t
 
@@ -44,7 +45,7 @@ type emitter struct {
 }
 
 func newEmitter(m *machine) *emitter {
-	return &emitter{declarations: map[string]string{}, defined: map[string]bool{}, frontier: m.heap.frontierAddress(), truth: operand(m.intern("t"))}
+	return &emitter{declarations: map[string]string{}, defined: map[string]bool{}, vm: m, frontier: m.heap.frontierAddress(), truth: operand(m.intern("t"))}
 }
 
 func (e *emitter) fresh() string { e.n++; return fmt.Sprintf("%%v%d", e.n) }
@@ -278,6 +279,10 @@ func (e *emitter) value(n node) string {
 	case call:
 		callee, args := e.callee(n)
 		return e.set("call %s %s(%s)", valueType, callee, strings.Join(args, ", "))
+	case record:
+		return e.record(n)
+	case access:
+		return e.access(n)
 	case operation:
 		args := e.values(n.args)
 		switch {

@@ -38,6 +38,7 @@ const (
 	closureKind                   // address of code, number of parameters, captured values
 	textKind                      // length in bytes, bytes
 	symbolKind                    // number of the name; permanent
+	recordKind                    // number of the shape, fields
 )
 
 func header(k kind, words int) word { return word(words)<<16 | word(k) }
@@ -49,6 +50,8 @@ func plain(h word) int {
 	switch kindOf(h) {
 	case closureKind:
 		return 2
+	case recordKind:
+		return 1
 	case textKind, symbolKind:
 		return wordsOf(h)
 	}

@@ -27,6 +27,9 @@ type machine struct {
 	symbols   map[string]value
 	names     []string // of symbols, by number
 	texts     map[string]value
+	shapes    [][]symbol
+	caches    []*cache
+	lookups   int
 	lambdas   int
 	evals     int
 }
@@ -421,7 +424,7 @@ func brief(v value) string {
 	case v.is(textKind):
 		return fmt.Sprintf("%q", textOf(v))
 	}
-	return map[kind]string{pairKind: "a pair", vectorKind: "a vector", closureKind: "a function", symbolKind: "a symbol"}[kindOf(*v.word(0))]
+	return map[kind]string{pairKind: "a pair", vectorKind: "a vector", closureKind: "a function", symbolKind: "a symbol", recordKind: "a record"}[kindOf(*v.word(0))]
 }
 
 // display writes a value for people.
@@ -436,16 +439,24 @@ func (m *machine) display(b *strings.Builder, v value) {
 	case v.is(vectorKind):
 		b.WriteByte('#')
 		m.displayAll(b, wordsOf(*v.word(0)), func(i int) value { return value(*v.word(i + 1)) })
+	case v.is(recordKind):
+		fields := m.shapes[*v.word(1)]
+		b.WriteByte('#')
+		m.displayAll(b, 2*len(fields), func(i int) value {
+			if i%2 == 0 {
+				return m.intern(string(fields[i/2]))
+			}
+			return value(*v.word(firstField + i/2))
+		})
 	case v.is(pairKind):
 		var elements []value
 		for ; v.is(pairKind); v = value(*v.word(2)) {
 			elements = append(elements, value(*v.word(1)))
 		}
-		m.displayAll(b, len(elements), func(i int) value { return elements[i] })
-		if v != null {
-			b.WriteString(" . ")
-			m.display(b, v)
+		if v != null { // what the last pair ends with
+			elements = append(elements, m.intern("."), v)
 		}
+		m.displayAll(b, len(elements), func(i int) value { return elements[i] })
 	default:
 		b.WriteString(brief(v))
 	}

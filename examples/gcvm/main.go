@@ -1,5 +1,6 @@
 // Command gcvm runs programs of a small Lisp on a virtual machine with a moving garbage collector: functions are compiled to LLVM IR and loaded by livejit, their pointers
-// into the heap are found by the stack maps of statepoints (livejit.WithStatepoints, Engine.WalkStack), and a program may define its functions anew while they run.
+// into the heap are found by the stack maps of statepoints (livejit.WithStatepoints, Engine.WalkStack), fields of records by inline caches (Engine.Patchpoints), and a program may
+// define its functions anew while they run.
 //
 //	go run ./examples/gcvm [-stress] [-time 10m] [-O 0..3] [-stats] FILE.lisp...
 //

@@ -116,6 +116,10 @@ func TestMistakes(t *testing.T) {
 		{"(vector-ref (make-vector 3 0) -1)", "index -1 is out of range"},
 		{"(make-vector -1 0)", "no vector can have -1 elements"},
 		{`(substring "abc" 2 4)`, "no part from 2 to 4 of a string of 3 bytes"},
+		{"(get 1 x)", "1 is no record"},
+		{"(get (record (x 1) (y 2)) z)", "a record with the fields [x y] has no field z"},
+		{"(put! (record) x 1)", "a record with the fields [] has no field x"},
+		{"(record (x 1) (x 2))", "x is no name of a field, or twice"},
 		{`(error "mine")`, "mine"},
 		{`(eval '(error "nested"))`, "nested"},
 		{"(eval '(define (id x y) x))", "id has 1 parameters, and cannot have 2"},
@@ -153,6 +157,30 @@ func TestTailCalls(t *testing.T) {
 			t.Errorf("O%d: %q, %v", level, out.String(), err)
 		}
 	}
+}
+
+// TestInlineCaches: a place looks a field up once for each shape, until it has seen too many.
+func TestInlineCaches(t *testing.T) {
+	var out strings.Builder
+	m := testMachine(t, &out, options{level: 2, heapSize: testHeap})
+	run := func(program, want string, lookups int) {
+		t.Helper()
+		out.Reset()
+		m.lookups = 0
+		if err := m.run(program); err != nil || out.String() != want || m.lookups != lookups {
+			t.Errorf("%s: printed %q after %d lookups, %v; want %q after %d", program, &out, m.lookups, err, want, lookups)
+		}
+	}
+	run(`(define (x-of r) (get r x))
+(define (many r n) (let ((sum 0)) (while (> n 0) (set! sum (+ sum (x-of r))) (set! n (- n 1))) sum))
+(display (many (record (x 1)) 1000)) (display " ") (display (many (record (y 1) (x 2)) 1000)) (display " ") (display (many (record (x 3)) 1000))`,
+		"1000 2000 3000", 2)
+	run("(define (x-of r) (+ 1 (get r x))) (display (many (record (x 1)) 1000))", "2000", 1)
+	var shapes strings.Builder
+	for i := range cacheSize + 1 {
+		fmt.Fprintf(&shapes, "(many (record (f%d 0) (x 1)) 10)", i)
+	}
+	run(shapes.String(), "", cacheSize-1+20)
 }
 
 // TestOldCodeGoes: versions that nothing runs any more are freed, however often a function is defined again.

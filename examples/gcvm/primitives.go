@@ -25,6 +25,7 @@ const (
 	noVector
 	noNumber
 	noText
+	noRecord
 	badIndex
 	overflow
 	byZero
@@ -37,6 +38,7 @@ var complaints = [...]string{
 	noVector:   "%s is no vector",
 	noNumber:   "%s is no number",
 	noText:     "%s is no string",
+	noRecord:   "%s is no record",
 	badIndex:   "index %s is out of range",
 	overflow:   "a result does not fit into 63 bits, after %s",
 	byZero:     "%s is divided by 0",
@@ -67,7 +69,7 @@ func init() {
 		test(name, 1, func(e *emitter, a []string) string { return e.set("icmp eq %s %s, null", valueType, a[0]) })
 	}
 	test("number?", 1, func(e *emitter, a []string) string { return e.isNumber(a[0]) })
-	for name, k := range map[string]kind{"pair?": pairKind, "vector?": vectorKind, "string?": textKind, "symbol?": symbolKind, "procedure?": closureKind} {
+	for name, k := range map[string]kind{"pair?": pairKind, "vector?": vectorKind, "string?": textKind, "symbol?": symbolKind, "procedure?": closureKind, "record?": recordKind} {
 		test(name, 1, func(e *emitter, a []string) string { return e.isKind(a[0], k) })
 	}
 	inline("cons", 2, func(e *emitter, a []string) string {

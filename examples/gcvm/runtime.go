@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"livejit"
 )
 
 // runtimeFunctions are the primitives that Go does. A panic with an error ends the program.
@@ -101,6 +104,12 @@ func (m *machine) defineRuntime() error {
 		if err := m.eng.Define("rt."+p.name, fn); err != nil {
 			return err
 		}
+	}
+	if _, err := m.eng.Add(context.Background(), livejit.IR(noCache, noCacheText)); err != nil {
+		return err
+	}
+	if err := m.eng.Define("rt.lookup", m.lookup); err != nil {
+		return err
 	}
 	complain := func(n, v int64) int64 { panic(mistake(complaints[n], brief(value(v)))) }
 	if err := m.eng.Define("rt.complain", complain); err != nil {
