@@ -29,6 +29,26 @@ func TestReadmeNamesItsCommands(t *testing.T) {
 	}
 }
 
+// TestReadmeNamesItsTests: what is said of livejit is shown by tests that are there.
+func TestReadmeNamesItsTests(t *testing.T) {
+	sources := strings.Join(sourceText(t), "\n")
+	rows := regexp.MustCompile(`(?m)^\| R(\d+) .*\| ([^|]*) \|$`).FindAllStringSubmatch(readText(t, "README.md"), -1)
+	if len(rows) != 13 {
+		t.Errorf("README.md has %d requirements", len(rows))
+	}
+	for _, row := range rows {
+		tests := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(row[2], -1)
+		if len(tests) == 0 {
+			t.Errorf("README.md names no test for R%s", row[1])
+		}
+		for _, m := range tests {
+			if !strings.Contains(sources, "func "+m[1]+"(t *testing.T)") {
+				t.Errorf("README.md names %s, which is not there", m[1])
+			}
+		}
+	}
+}
+
 func TestLinksLeadSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
 	for _, page := range pages(t) {

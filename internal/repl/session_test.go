@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -30,40 +29,6 @@ func input(t testing.TB, s *Session, text string) {
 	t.Helper()
 	if err := s.Input(context.Background(), text); err != nil {
 		t.Fatalf("%s\n%+v", text, err)
-	}
-}
-
-// TestReadmeSession types the session of the README and compares the screen.
-func TestReadmeSession(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(readme), "```\nc> ")
-	session, _, ended := strings.Cut(rest, "\n```")
-	if !found || !ended {
-		t.Fatal("README.md has no session")
-	}
-	s, screen := newSession(t, "c")
-	inputs := 0
-	for _, part := range strings.Split(session, "\nc> ") {
-		line, want, _ := strings.Cut(part, "\n")
-		for strings.HasPrefix(want, "... ") {
-			var more string
-			more, want, _ = strings.Cut(want, "\n")
-			line += "\n" + strings.TrimPrefix(more, "... ")
-		}
-		screen.Reset()
-		if err := s.Input(context.Background(), line); err != nil {
-			s.Explain(err)
-		}
-		if got := strings.TrimRight(screen.String(), "\n"); got != strings.TrimRight(want, "\n") {
-			t.Errorf("%s\nprints\n%s\nREADME.md says\n%s", line, got, want)
-		}
-		inputs++
-	}
-	if inputs < 10 {
-		t.Errorf("only %d inputs", inputs)
 	}
 }
 
