@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -346,6 +348,107 @@ define i64 @outer(i64 %n) gc "statepoint-example" {
 	h.call("outer", 6, 3)
 	if got := strings.Join(frames, " "); got != "outer@4 outer@3 outer@2 outer@1" {
 		t.Errorf("frames: %s", got)
+	}
+}
+
+// TestWalkStackCatch: a root is where a landing pad finds it, after a collection and a C++ exception.
+func TestWalkStackCatch(t *testing.T) {
+	for _, level := range []int{0, 2} {
+		h := newMovingHeap(t, livejit.WithStatepoints(), livejit.WithOptLevel(level))
+		add(t, h.e, "lists.ll", lists)
+		add(t, h.e, "throw.ll", `
+@_ZTIi = external constant ptr
+declare ptr @__cxa_allocate_exception(i64)
+declare void @__cxa_throw(ptr, ptr, ptr)
+declare ptr @__cxa_begin_catch(ptr)
+declare void @__cxa_end_catch()
+declare i32 @__gxx_personality_v0(...)
+declare ptr addrspace(1) @cons(i64, ptr addrspace(1))
+declare i64 @sum(ptr addrspace(1))
+define void @throw(i64 %n) gc "statepoint-example" {
+  %l = call ptr addrspace(1) @cons(i64 %n, ptr addrspace(1) null)
+  %e = call ptr @__cxa_allocate_exception(i64 4)
+  %s = call i64 @sum(ptr addrspace(1) %l)
+  %i = trunc i64 %s to i32
+  store i32 %i, ptr %e
+  call void @__cxa_throw(ptr %e, ptr @_ZTIi, ptr null)
+  unreachable
+}
+define i64 @catch(i64 %n) gc "statepoint-example" personality ptr @__gxx_personality_v0 {
+  %l = call ptr addrspace(1) @cons(i64 %n, ptr addrspace(1) null)
+  invoke void @throw(i64 5) to label %never unwind label %caught
+never:
+  ret i64 0
+caught:
+  %x = landingpad { ptr, i32 } catch ptr @_ZTIi
+  %e = extractvalue { ptr, i32 } %x, 0
+  %p = call ptr @__cxa_begin_catch(ptr %e)
+  %i = load i32, ptr %p
+  call void @__cxa_end_catch()
+  %m = call ptr addrspace(1) @cons(i64 1, ptr addrspace(1) %l)
+  %s = call i64 @sum(ptr addrspace(1) %m)
+  %j = sext i32 %i to i64
+  %r = add i64 %s, %j
+  ret i64 %r
+}`)
+		h.call("catch", 106, 100)
+	}
+}
+
+// TestWalkStackObject: objects of LLVM's own tools have no frame pointers, and nothing but their stack maps says which functions have a collector.
+func TestWalkStackObject(t *testing.T) {
+	for _, sections := range []string{"-function-sections", "-relocation-model=pic"} {
+		h := newMovingHeap(t)
+		ir, object := filepath.Join(t.TempDir(), "lists.ll"), filepath.Join(t.TempDir(), "lists.o")
+		opt := exec.Command("opt-22", "-passes=function(mem2reg),rewrite-statepoints-for-gc", "-S", "-o", ir)
+		opt.Stdin = strings.NewReader(strings.ReplaceAll(lists, "musttail", "tail")) // which the pass alone does not bear
+		for _, c := range []*exec.Cmd{opt, exec.Command("llc-22", sections, "-filetype=obj", ir, "-o", object)} {
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %v\n%s", c, err, out)
+			}
+		}
+		if _, err := h.e.Add(background, livejit.File(object)); err != nil {
+			t.Fatal(err)
+		}
+		h.call("loop", 50*51/2, int64(50))
+		h.call("deep", 100*101/2, int64(100))
+		h.call("inside", 20*21/2, int64(20))
+		if len(h.frames) != 1 || h.frames[0] != "inside@1" || h.derived == 0 {
+			t.Errorf("%s: frames %v, %d derived pointers", sections, h.frames, h.derived)
+		}
+	}
+}
+
+// TestWalkStackObjects: a hand-written statepoint may name a stack object.
+func TestWalkStackObjects(t *testing.T) {
+	e := newEngine(t)
+	var objects []uintptr
+	err := e.Define("look", func() {
+		if err := e.WalkStack(func(f *livejit.StackFrame) error {
+			objects = append(objects, f.Objects...)
+			return nil
+		}); err != nil {
+			panic(err)
+		}
+		for _, o := range objects {
+			*word(o) += 2
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(t, e, "hand.ll", `
+declare token @llvm.experimental.gc.statepoint.p0(i64 immarg, i32 immarg, ptr, i32 immarg, i32 immarg, ...)
+declare void @look()
+define i64 @hand(i64 %n) gc "statepoint-example" {
+  %a = alloca i64
+  store i64 %n, ptr %a
+  %t = call token (i64, i32, ptr, i32, i32, ...) @llvm.experimental.gc.statepoint.p0(i64 1, i32 0, ptr elementtype(void ()) @look, i32 0, i32 0, i32 0, i32 0) ["gc-live"(ptr %a)]
+  %r = load i64, ptr %a
+  ret i64 %r
+}`)
+	if r, err := e.Call(background, "hand", 40); err != nil || r != int64(42) || len(objects) != 1 {
+		t.Errorf("%v, %v, %d stack objects", r, err, len(objects))
 	}
 }
 
