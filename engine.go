@@ -302,6 +302,9 @@ func (e *Engine) lastStanding() *Module {
 // giveBack frees everything the engine owns. No native code is running.
 func (e *Engine) giveBack() error {
 	var errs []error
+	if e.gdb != nil {
+		e.gdb.Close() // everything at once
+	}
 	for i := len(e.modules) - 1; i >= 0; i-- {
 		e.modules[i].retire()
 	}
@@ -314,9 +317,6 @@ func (e *Engine) giveBack() error {
 	}
 	e.releaseAll()
 	e.programs.closeAll()
-	if e.gdb != nil {
-		e.gdb.Close()
-	}
 	errs = append(errs, e.closePerf(), e.removeTextDir())
 	if e.names != nil {
 		e.names.Close()

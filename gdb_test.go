@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 	"livejit/internal/jitdebug"
 )
 
-// gdbProgramVariable in the environment makes the test binary the program that gdb debugs, "source" or "IR".
+// gdbProgramVariable in the environment makes the test binary the program that gdb debugs, "source", "IR" or "many".
 const gdbProgramVariable = "LIVEJIT_TEST_GDB_PROGRAM"
 
 const gdbSource = `
@@ -47,6 +48,9 @@ func gdbProgram() int {
 	debug := livejit.WithDebug()
 	if os.Getenv(gdbProgramVariable) == "IR" {
 		debug = livejit.WithIRDebug()
+	}
+	if os.Getenv(gdbProgramVariable) == "many" {
+		return manyProgram()
 	}
 	eng, err := livejit.New(debug)
 	if err != nil {
@@ -83,8 +87,48 @@ func gdbProgram() int {
 	return 0
 }
 
+// toldFunctions are what gdb is told of in few steps.
+const toldFunctions = 400
+
+// manyProgram loads many functions, replaces all, closes their module, and closes an engine with as many.
+func manyProgram() int {
+	fail := func(err error) int { fmt.Println("failed:", err); return 1 }
+	eng, err := livejit.New(livejit.WithDebug())
+	if err != nil {
+		return fail(err)
+	}
+	text := func(add int) string {
+		var b strings.Builder
+		for i := range toldFunctions {
+			fmt.Fprintf(&b, "define i64 @f%d(i64 %%x) { %%r = add i64 %%x, %d  ret i64 %%r }\n", i, add)
+		}
+		return b.String()
+	}
+	m, err := eng.Add(background, livejit.IR("many.ll", text(1)))
+	if err != nil {
+		return fail(err)
+	}
+	if _, err := eng.Replace(background, livejit.IR("many.ll", text(2))); err != nil {
+		return fail(err)
+	}
+	if err := m.Close(); err != nil {
+		return fail(err)
+	}
+	if err := eng.Quiesce(background); err != nil {
+		return fail(err)
+	}
+	if _, err := eng.Add(background, livejit.IR("again.ll", text(3))); err != nil {
+		return fail(err)
+	}
+	if err := eng.Close(); err != nil {
+		return fail(err)
+	}
+	fmt.Println("symbol files left:", jitdebug.LiveFiles())
+	return 0
+}
+
 // runGDB runs this test binary as a program under gdb, with a script, and returns what gdb says. level is what it shows, "source"
-// or "IR".
+// or "IR", or else "many".
 func runGDB(t *testing.T, level, script string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "script")
@@ -191,6 +235,22 @@ info functions ^walk
 		`^\d+\s+call void @stop\(i32 noundef %\w+\)`,
 		`^\d+\s+call void @qsort\(`,
 		`walk@1\(i32\);`)
+}
+
+// A transaction, a module's end and the engine's are each told in few steps, however many functions they are about: gdb stops the process for each
+// and reads all of a symbol file again. One step for each function takes gdb minutes to close an engine with 10,000 of them.
+func TestGDBIsToldInFewSteps(t *testing.T) {
+	out := runGDB(t, "many", `
+break __jit_debug_register_code
+ignore 1 1000000
+run
+info breakpoints
+`)
+	wantInOrder(t, out, `symbol files left: 0`, `already hit \d+ times`)
+	hits, err := strconv.Atoi(regexp.MustCompile(`already hit (\d+) times`).FindStringSubmatch(out)[1])
+	if err != nil || hits < 4 || hits > toldFunctions/4 {
+		t.Errorf("gdb was told %d times about %d functions: %v", hits, toldFunctions, err)
+	}
 }
 
 // Without a debugger symbol files are there a moment after loading, for one that attaches later, and few

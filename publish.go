@@ -54,6 +54,7 @@ func (t *transaction) publish(context.Context) error {
 	t.tellTools()
 	t.keepChanges()
 	t.keepModules()
+	e.tellDebugger()
 	if len(t.modules)+len(t.late) > 0 {
 		t.pin = e.gate.Enter()
 	}

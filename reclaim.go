@@ -162,6 +162,9 @@ func (e *Engine) reclaim(how effort) (freed int) {
 		}
 		e.hook("free")
 		n := e.free(b)
+		if n > 0 {
+			e.tellDebugger()
+		}
 		e.mu.Unlock()
 		if freed += n; n == 0 {
 			return freed

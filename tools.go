@@ -78,6 +78,14 @@ func (e *Engine) tellRetired(p *piece) {
 	e.gdb.Rename(p.debug, int(p.part), name, strings.Replace(p.versionName(), p.title(), name, 1))
 }
 
+// tellDebugger has a debugger that is attached hear of all that was told. It stops the process for each time, so it is called once for what a
+// transaction or a round of reclaiming has changed, and before memory that was freed is used again. The engine is locked.
+func (e *Engine) tellDebugger() {
+	if e.gdb != nil {
+		e.gdb.Sync()
+	}
+}
+
 // tellFreed tells that code goes.
 func (e *Engine) tellFreed(p *piece) {
 	if e.gdb != nil && p.debug != nil {

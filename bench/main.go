@@ -16,7 +16,7 @@ func main() {
 	only := flag.String("only", "", "measure only this: peers, load, large, calls, engines or live")
 	replacements := flag.Int("replacements", 1000000, "replacements of functions that are being called")
 	rounds := flag.Int("rounds", 5, "times each load and each row is measured; medians are printed")
-	groupName := flag.String("group", "", "of the peers, only this group of rows: replace, link, calls, exceptions, sqlite or start")
+	groupName := flag.String("group", "", "of the peers, only this group of rows: replace, link, calls, exceptions, sqlite, start or debugger")
 	asJSON := flag.Bool("json", false, "print the comparison with the peers as JSON, and nothing else")
 	samples := flag.Int("samples", 1000, "replacements in each round of the comparison with the peers")
 	picture := flag.String("plot", "", "write the plot of replacing and memory against the number of functions to this file, and nothing else")

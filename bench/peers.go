@@ -40,6 +40,7 @@ var groups = []group{
 	{"exceptions", exceptionRows},
 	{"sqlite", sqliteRows},
 	{"start", startRows},
+	{"debugger", debuggerRows},
 }
 
 // outcome is a row with its figures, as --json prints it.

@@ -44,6 +44,8 @@ func workOf(ctx context.Context, args []string) ([]figures.Figure, error) {
 	case len(args) == 2 && args[0] == "throw":
 		took, err := throwAndCatch(ctx, args[1])
 		return []figures.Figure{{Name: "throw", Value: took}}, err
+	case len(args) == 3 && args[0] == "debugger" && number(2) > 0:
+		return followed(ctx, args[1], number(2))
 	case len(args) == 1 && args[0] == "chain":
 		return figures.CallChain(ctx)
 	case len(args) == 1 && args[0] == "workload":

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Registrar keeps debuggers informed of the objects of one engine. With a debugger attached it does
-// so at once. Without one it gathers changes, and makes symbol files of all of them together a while later, on
-// its own goroutine: who attaches then finds what there was up to that time, and
+// Registrar keeps debuggers informed of the objects of one engine. It gathers changes: a debugger that is attached hears of all
+// of them together in [Registrar.Sync]. Otherwise symbol files are made a while later, on
+// the registrar's own goroutine: who attaches then finds what there was up to that time, and
 // the rest when the process goes on.
 //
 // A debugger takes time for each symbol file that there is, whenever one comes or goes, so there must
@@ -108,11 +108,17 @@ func (r *Registrar) change(o *Object, f func(*view)) {
 	r.changed()
 }
 
-// Flush tells debuggers of all changes now.
-func (r *Registrar) Flush() {
+// Sync tells a debugger that is attached of all changes now. Code that was dropped must keep its memory until then: the debugger takes its
+// breakpoints out.
+func (r *Registrar) Sync() {
+	if !Attached() {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tell()
+	if !r.closed {
+		r.tell()
+	}
 }
 
 // Close takes everything back.
@@ -129,13 +135,9 @@ func (r *Registrar) Close() {
 	r.files, r.pending, r.views, r.in = nil, nil, nil, nil
 }
 
-// changed sees to it that changes are told, now or later. The lock is held.
+// changed sees to it that changes are told. The lock is held.
 func (r *Registrar) changed() {
-	switch {
-	case r.closed:
-	case Attached():
-		r.tell()
-	case r.timer == nil:
+	if !r.closed && r.timer == nil {
 		r.timer = time.AfterFunc(max(delay, pause*r.took), func() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
