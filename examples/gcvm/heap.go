@@ -67,11 +67,15 @@ type heap struct {
 	maximum  int // bytes of a space
 	wanted   int // bytes of the next one
 
-	// roots walks over the places outside of the heap that hold values, and hands each to move.
-	roots func(move func(uintptr) uintptr) error
+	// roots walks over the places outside of the heap that hold values, those of frames first, and hands each to move.
+	roots func(walk walker, move func(uintptr) uintptr) error
+	walk  walker // of the thread that allocates
 
 	collections, moved, frames int64
 }
+
+// walker visits frames of compiled code.
+type walker func(visit func(*livejit.StackFrame) error) error
 
 // frontier is shared with compiled code.
 type frontier struct{ free, limit value }
@@ -148,13 +152,13 @@ func (h *heap) begin(s space) {
 // panics if the heap is full or the stack cannot be read: native code then ends with a *livejit.PanicError.
 func (h *heap) alloc(bytes int) value {
 	if h.stress || !h.fits(bytes) {
-		h.collect()
+		h.collect(h.walk)
 	}
 	if live := int(h.frontier.free - h.spaces[h.current].start()); !h.fits(bytes) {
 		if h.wanted = max(h.wanted, 2*(live+bytes)); live+bytes > h.maximum {
 			panic(fmt.Errorf("the heap is full: %d bytes are live, %d are wanted, %d are the maximum", live, bytes, h.maximum))
 		}
-		h.collect()
+		h.collect(h.walk)
 	}
 	o := h.frontier.free
 	h.frontier.free += value(bytes)
@@ -165,8 +169,8 @@ func (h *heap) fits(bytes int) bool {
 	return h.frontier.free+value(bytes) <= h.spaces[h.current].end()
 }
 
-// collect moves what can be reached into the next space.
-func (h *heap) collect() {
+// collect moves what can be reached into the next space. walk visits the frames.
+func (h *heap) collect(walk walker) {
 	from := h.spaces[h.current]
 	next := (h.current + 1) % len(h.spaces)
 	used := int(h.frontier.free - from.start())
@@ -194,7 +198,7 @@ func (h *heap) collect() {
 		h.moved++
 		return uintptr(o)
 	}
-	if err := h.roots(move); err != nil {
+	if err := h.roots(walk, move); err != nil {
 		h.begin(from) // nothing has moved
 		h.frontier.free += value(used)
 		panic(fmt.Errorf("collect: %w", err))
@@ -238,8 +242,8 @@ func (h *heap) size(i, need int) {
 }
 
 // frameRoots moves the roots of all frames of compiled code.
-func (h *heap) frameRoots(eng *livejit.Engine, move func(uintptr) uintptr) error {
-	return eng.WalkStack(func(f *livejit.StackFrame) error {
+func (h *heap) frameRoots(walk walker, move func(uintptr) uintptr) error {
+	return walk(func(f *livejit.StackFrame) error {
 		h.frames++
 		f.Relocate(move)
 		return nil

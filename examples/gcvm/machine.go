@@ -81,6 +81,7 @@ func newMachine(out io.Writer, o options) (m *machine, err error) {
 	if m.eng, err = livejit.New(livejit.WithStatepoints(), livejit.WithOptLevel(o.level)); err != nil {
 		return m, err
 	}
+	m.heap.walk = m.eng.WalkStack
 	return m, m.defineRuntime()
 }
 
@@ -274,9 +275,9 @@ func plainly(err error) error {
 }
 
 // roots hands the collector every place that holds a value and is not in the heap.
-func (m *machine) roots(move func(uintptr) uintptr) error {
+func (m *machine) roots(walk walker, move func(uintptr) uintptr) error {
 	if m.depth > 0 {
-		if err := m.heap.frameRoots(m.eng, move); err != nil {
+		if err := m.heap.frameRoots(walk, move); err != nil {
 			return err
 		}
 	}

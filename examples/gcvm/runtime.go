@@ -57,7 +57,7 @@ var runtimeFunctions = []*primitive{
 		}
 		return o
 	}},
-	{name: "collect", params: 0, do: func(m *machine, a []value) value { m.heap.collect(); return null }},
+	{name: "collect", params: 0, do: func(m *machine, a []value) value { m.heap.collect(m.heap.walk); return null }},
 	{name: "eval", params: 1, do: func(m *machine, a []value) value {
 		v, err := m.evaluate(m.form(a[0]))
 		if err != nil {
