@@ -205,6 +205,17 @@ done:
   %s = call i64 @sum(ptr addrspace(1) %list)
   ret i64 %s
 }
+; A vector of pointers that lives over a call.
+define i64 @vector(i64 %n) gc "statepoint-example" {
+  %a = call ptr addrspace(1) @cons(i64 1, ptr addrspace(1) null)
+  %b = call ptr addrspace(1) @cons(i64 2, ptr addrspace(1) null)
+  %v1 = insertelement <2 x ptr addrspace(1)> poison, ptr addrspace(1) %a, i64 0
+  %v2 = insertelement <2 x ptr addrspace(1)> %v1, ptr addrspace(1) %b, i64 1
+  %garbage = call ptr addrspace(1) @cons(i64 3, ptr addrspace(1) null)
+  %one = extractelement <2 x ptr addrspace(1)> %v2, i64 %n
+  %s = call i64 @sum(ptr addrspace(1) %one)
+  ret i64 %s
+}
 ; Writes 1 to n by a pointer that goes through the object, with an allocation after each step. The object is reached by it only.
 define i64 @inside(i64 %n) gc "statepoint-example" {
   %o = call ptr addrspace(1) @alloc(i64 %n, i64 0)
@@ -254,6 +265,8 @@ func TestWalkStack(t *testing.T) {
 			if h.roots < 100*99/2 {
 				t.Errorf("%d roots in frames of recursion", h.roots)
 			}
+			h.call("vector", 1, 0)
+			h.call("vector", 2, 1)
 			h.call("tail", 50*51/2, 50, nil)
 			if got := strings.Join(h.frames, " "); got != "cons@1 tail@1" {
 				t.Errorf("frames of tail calls: %s", got)
@@ -262,7 +275,7 @@ func TestWalkStack(t *testing.T) {
 			if h.derived == 0 {
 				t.Error("no derived pointers")
 			}
-			if h.collections != 50+100+50+1+20+20 {
+			if h.collections != 50+100+2*3+50+1+20+20 {
 				t.Errorf("%d collections", h.collections)
 			}
 			if len(h.frames) != 1 || h.frames[0] != "inside@1" {
@@ -395,19 +408,25 @@ caught:
 	}
 }
 
+// objectOf compiles lists by LLVM's own tools.
+func objectOf(t *testing.T, options ...string) livejit.Source {
+	t.Helper()
+	ir, object := filepath.Join(t.TempDir(), "lists.ll"), filepath.Join(t.TempDir(), "lists.o")
+	opt := exec.Command("opt-22", "-passes=function(mem2reg),rewrite-statepoints-for-gc", "-S", "-o", ir)
+	opt.Stdin = strings.NewReader(strings.ReplaceAll(lists, "musttail", "tail")) // which the pass alone does not bear
+	for _, c := range []*exec.Cmd{opt, exec.Command("llc-22", append(options, "-filetype=obj", ir, "-o", object)...)} {
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", c, err, out)
+		}
+	}
+	return livejit.File(object)
+}
+
 // TestWalkStackObject: objects of LLVM's own tools have no frame pointers, and nothing but their stack maps says which functions have a collector.
 func TestWalkStackObject(t *testing.T) {
 	for _, sections := range []string{"-function-sections", "-relocation-model=pic"} {
 		h := newMovingHeap(t)
-		ir, object := filepath.Join(t.TempDir(), "lists.ll"), filepath.Join(t.TempDir(), "lists.o")
-		opt := exec.Command("opt-22", "-passes=function(mem2reg),rewrite-statepoints-for-gc", "-S", "-o", ir)
-		opt.Stdin = strings.NewReader(strings.ReplaceAll(lists, "musttail", "tail")) // which the pass alone does not bear
-		for _, c := range []*exec.Cmd{opt, exec.Command("llc-22", sections, "-filetype=obj", ir, "-o", object)} {
-			if out, err := c.CombinedOutput(); err != nil {
-				t.Fatalf("%v: %v\n%s", c, err, out)
-			}
-		}
-		if _, err := h.e.Add(background, livejit.File(object)); err != nil {
+		if _, err := h.e.Add(background, objectOf(t, sections)); err != nil {
 			t.Fatal(err)
 		}
 		h.call("loop", 50*51/2, int64(50))
@@ -416,6 +435,18 @@ func TestWalkStackObject(t *testing.T) {
 		if len(h.frames) != 1 || h.frames[0] != "inside@1" || h.derived == 0 {
 			t.Errorf("%s: frames %v, %d derived pointers", sections, h.frames, h.derived)
 		}
+	}
+}
+
+// TestWalkStackRegisters: LLVM can be told to leave roots in registers. Those are not found, which is said before anything has moved.
+func TestWalkStackRegisters(t *testing.T) {
+	h := newMovingHeap(t)
+	if _, err := h.e.Add(background, objectOf(t, "-max-registers-for-gc-values=4", "-fixup-allow-gcptr-in-csr")); err != nil {
+		t.Fatal(err)
+	}
+	var s *livejit.StackMapError
+	if _, err := h.e.Call(background, "loop", int64(2)); err == nil || !errors.As(h.err, &s) || !strings.Contains(h.err.Error(), "a root is not in memory but Register R") {
+		t.Errorf("%v, %v", err, h.err)
 	}
 }
 
