@@ -24,7 +24,7 @@ nothing is echoed, and the first error ends it with exit status 1.
     --lang c|c++|ir   language of the prompt (default c)
     -O0 -O1 -O2 -O3   how hard to optimise (default -O0)
     -l LIB, -L DIR, --cflags "FLAGS"   as with livejit run
-    -g                lines of the input in backtraces
+    -g                lines of the input in backtraces, in IR instructions
     --keep-going      go on after an error in a script
 `
 
@@ -77,7 +77,10 @@ func prompt(args []string) (int, error) {
 		Options: []livejit.Option{livejit.WithArgs("repl"), livejit.WithDebug(), livejit.WithHistory(shownVersions)},
 		Link:    o.linkFlags(), Inspect: serve,
 	}
-	if o.debug {
+	switch {
+	case o.debug && o.lang == "ir":
+		config.Options = append(config.Options, livejit.WithIRDebug())
+	case o.debug:
 		config.Flags = append([]string{"-g"}, config.Flags...)
 	}
 	for _, dir := range o.libDirs {

@@ -108,6 +108,27 @@ func (m *Module) ShowLast(function, show string) (string, error) {
 	return moduleShowLast(m.h, m.name, function, show)
 }
 
+// KeptValue is a value that KeepValues has a function store: its name (without %), the variable that holds it, and its type
+// as IR writes it.
+type KeptValue struct{ Name, Symbol, Type string }
+
+// KeepValues has a function, which must be void, store those of its values that have names in new variables of the module, before its
+// last return. Left out are values that it may not have come by, and pointers to its own frame. The variables are called
+// like the values, with the % and the suffix. It is for prompts.
+func (m *Module) KeepValues(function, suffix string) ([]KeptValue, error) {
+	m.enter()
+	defer m.ctx.owner.leave()
+	text, err := moduleKeepValues(m.h, m.name, function, suffix)
+	if err != nil {
+		return nil, err
+	}
+	var list []KeptValue
+	for fields := splitNames(text); len(fields) >= 3; fields = fields[3:] {
+		list = append(list, KeptValue{fields[0], fields[1], fields[2]})
+	}
+	return list, nil
+}
+
 // Prepare makes every function replaceable and returns what the engine must know.
 //
 //   - A missing triple or data layout becomes the host's; another architecture,

@@ -93,6 +93,10 @@ lj_result lj_prepare(lj_mod *m, const char *suffix, size_t suffix_len);
 // return. bytes: the value's type; empty if there is no value. See Module.ShowLast.
 lj_result lj_show_last(lj_mod *m, const char *function, size_t function_len, const char *show, size_t show_len);
 
+// Has the function, which is void, store its named values in new variables before its last return. bytes: for each its name, the
+// variable's and the type, each ended by NUL. See Module.KeepValues.
+lj_result lj_keep_values(lj_mod *m, const char *function, size_t function_len, const char *suffix, size_t suffix_len);
+
 // --- cut.cpp, share.cpp, split.cpp --------------------------------------------------------------------------------------------
 
 // Functions and variables, and what only they use, as a new module of the same context; see Module.CutSet. The names

@@ -148,6 +148,16 @@ func moduleShowLast(h moduleHandle, name, function, show string) (string, error)
 	return string(takeBytes(r.bytes)), nil
 }
 
+func moduleKeepValues(h moduleHandle, name, function, suffix string) (string, error) {
+	fp, fl := cstr(function)
+	sp, sl := cstr(suffix)
+	r := C.lj_keep_values(h, fp, fl, sp, sl)
+	if _, err := outcome(name, &r); err != nil {
+		return "", err
+	}
+	return string(takeBytes(r.bytes)), nil
+}
+
 func moduleTriple(h moduleHandle) string {
 	r := C.lj_module_triple(h)
 	if _, err := outcome("", &r); err != nil {

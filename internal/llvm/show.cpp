@@ -1,6 +1,8 @@
-// show.cpp: has a function show the value of its last instruction.
+// show.cpp: has a function show the value of its last instruction, and keep those that have names.
 #include "state.h"
 
+#include "llvm/Analysis/ValueTracking.h"
+#include "llvm/IR/Dominators.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -46,5 +48,30 @@ extern "C" lj_result lj_show_last(lj_mod *m, const char *function, size_t functi
     Value *place = entry.CreateAlloca(v->getType());
     b.CreateStore(v, place);
     b.CreateCall(m->module->getOrInsertFunction(StringRef(show, showLen), b.getVoidTy(), b.getPtrTy()), {place});
+  });
+}
+
+extern "C" lj_result lj_keep_values(lj_mod *m, const char *function, size_t functionLen, const char *suffix, size_t suffixLen) {
+  return lj::guarded(m->ctx, nullptr, m->name, [&](lj_result &r) {
+    Function *f = m->module->getFunction(StringRef(function, functionLen));
+    ReturnInst *ret = f ? lastReturn(*f) : nullptr;
+    if (!ret) {
+      r.kind = lj::complain(m->ctx, LJ_NOT_FOUND, "no function " + StringRef(function, functionLen) + " that returns");
+      return;
+    }
+    DominatorTree tree(*f);
+    std::string list;
+    IRBuilder<> b(ret);
+    for (BasicBlock &block : *f)
+      for (Instruction &i : block) {
+        Type *type = i.getType();
+        if (!i.hasName() || !type->isSized() || isa<ScalableVectorType>(type) || !tree.dominates(&i, ret)) continue;
+        if (type->isPointerTy() && isa<AllocaInst>(getUnderlyingObject(&i, 0))) continue; // its frame goes
+        std::string symbol = ("%" + i.getName() + StringRef(suffix, suffixLen)).str();
+        auto *kept = new GlobalVariable(*m->module, type, false, GlobalValue::ExternalLinkage, Constant::getNullValue(type), symbol);
+        b.CreateStore(&i, kept);
+        list += i.getName().str() + '\0' + symbol + '\0' + typeText(type) + '\0';
+      }
+    r.bytes = lj::copyBytes(list);
   });
 }

@@ -21,6 +21,67 @@ type assembly struct {
 	*Session
 	guessed map[string]string // declarations of functions that are called and not declared, by name
 	given   map[string]string // names that private definitions got, by file and name
+	kept    map[string]kept   // values of earlier instructions, by name with its %
+}
+
+// kept is where a value of earlier instructions lies. Modules of values are closed when none of them can be named any more.
+type kept struct {
+	symbol, about string
+	module        *keptModule
+}
+
+type keptModule struct {
+	module *livejit.Module
+	values int
+}
+
+// forget has the value of a name not be known any more.
+func (a *assembly) forget(name string) error {
+	k, ok := a.kept[name]
+	if !ok {
+		return nil
+	}
+	delete(a.kept, name)
+	if k.module.values--; k.module.values > 0 {
+		return nil
+	}
+	return k.module.module.Close()
+}
+
+// keep has the values of instructions that were executed be known to later ones.
+func (a *assembly) keep(list []llvm.KeptValue) error {
+	var errs []error
+	module := &keptModule{module: a.ran, values: len(list)}
+	for _, v := range list {
+		errs = append(errs, a.forget("%"+v.Name))
+		a.kept["%"+v.Name] = kept{v.Symbol, v.Type, module}
+	}
+	return errors.Join(errs...)
+}
+
+// earlier is what instructions need of values that earlier ones have kept: declarations, and instructions in front.
+func (a *assembly) earlier(text string) (declare, load string) {
+	tokens, _ := scanAssembly(text)
+	seen := map[string]bool{}
+	for n, t := range tokens { // those that are given here are not the earlier ones
+		if t.sigil() == '%' && n+1 < len(tokens) && tokens[n+1].text == "=" {
+			seen[canonical(t.text)] = true
+		}
+	}
+	for _, t := range tokens {
+		name := t.text
+		if t.sigil() == '%' {
+			name = canonical(name)
+		}
+		k, ok := a.kept[name]
+		if !ok || seen[name] || a.program.items[name] != nil {
+			continue
+		}
+		seen[name] = true
+		declare += fmt.Sprintf("@\"%s\" = external global %s\n", k.symbol, k.about)
+		load += fmt.Sprintf("%s = load %s, ptr @\"%s\"\n", t.text, k.about, k.symbol)
+	}
+	return declare, load
 }
 
 func (a *assembly) title() string     { return "LLVM IR" }
@@ -51,7 +112,7 @@ func (a *assembly) letter(r rune) bool {
 }
 
 func (a *assembly) help() string {
-	return "Definitions of LLVM IR become part of the program; instructions run, several in { }, and the\nlast value is printed; so is a global that is named. A called function needs no declaration."
+	return "Definitions of LLVM IR become part of the program; instructions run, several in { }, and the\nlast value is printed; so is a global or value that is named. Values with names stay for later\ninstructions, the frame (alloca) does not. A called function needs no declaration."
 }
 
 // source does definitions and instructions one after the other. If one does not compile, the
@@ -132,12 +193,31 @@ func (a *assembly) define(ctx context.Context, text, name string) error {
 	if err := a.change(ctx, d.items, nil, u); err != nil {
 		return err
 	}
+	if err := a.forgetTypes(d.items); err != nil {
+		return err
+	}
 	for _, f := range d.constructors {
 		if err := a.instructions(ctx, "call void "+f+"()", name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// forgetTypes forgets values whose type was made from one that may have changed.
+func (a *assembly) forgetTypes(items []*item) error {
+	var errs []error
+	for _, i := range items {
+		if i.kind != header || !strings.HasPrefix(i.key, "%") {
+			continue
+		}
+		for name, k := range a.kept {
+			if strings.Contains(k.about, "%") {
+				errs = append(errs, a.forget(name))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // translate compiles definitions with the declarations that they need in front of them.
@@ -284,7 +364,7 @@ func located(name string, err error, front int, text string) error {
 
 // instructions runs text as the body of a function and prints the value of the last one.
 func (a *assembly) instructions(ctx context.Context, text, name string) error {
-	if shown, err := a.global(ctx, text, name, true); shown {
+	if shown, err := a.named(ctx, text, name, true); shown {
 		return err
 	}
 	u, symbol, err := a.body(ctx, text, name)
@@ -293,7 +373,10 @@ func (a *assembly) instructions(ctx context.Context, text, name string) error {
 	}
 	a.warn(u)
 	a.show = u.shown
-	return a.execute(ctx, u, symbol)
+	if err := a.execute(ctx, u, symbol); err != nil || len(u.values) == 0 {
+		return err
+	}
+	return a.keep(u.values)
 }
 
 // showing declares what prints a value.
@@ -303,8 +386,19 @@ const showing = "declare void @__livejit_show(ptr)\n"
 func (a *assembly) body(ctx context.Context, text, name string) (*unit, string, error) {
 	a.counter++
 	symbol := fmt.Sprintf("__livejit_run%d", a.counter)
-	head := "define void @" + symbol + "() {\n\"livejit.entry\":\n"
-	u, err := a.module(ctx, head+text+"\nret void\n}", name, nil, func(m *llvm.Module) (string, error) { return m.ShowLast(symbol, "__livejit_show") })
+	declare, load := a.earlier(text)
+	head := declare + "define void @" + symbol + "() {\n\"livejit.entry\":\n" + load
+	var values []llvm.KeptValue
+	u, err := a.module(ctx, head+text+"\nret void\n}", name, nil, func(m *llvm.Module) (string, error) {
+		shown, err := m.ShowLast(symbol, "__livejit_show")
+		if err == nil {
+			values, err = m.KeepValues(symbol, fmt.Sprintf(".%d", a.counter))
+		}
+		return shown, err
+	})
+	if u != nil {
+		u.values = values
+	}
 	var compile *livejit.CompileError
 	if errors.As(err, &compile) {
 		lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
@@ -313,7 +407,7 @@ func (a *assembly) body(ctx context.Context, text, name string) (*unit, string, 
 			if d.Line == 0 {
 				continue
 			}
-			d.Line = max(d.Line-2, 1)
+			d.Line = max(d.Line-strings.Count(head, "\n"), 1)
 			if d.Line > len(lines) { // in what stands behind
 				d.Line = len(lines)
 				d.SourceLine = lines[d.Line-1]
@@ -324,22 +418,31 @@ func (a *assembly) body(ctx context.Context, text, name string) (*unit, string, 
 	return u, symbol, err
 }
 
-// global shows a function or variable that is named by text and nothing else, or says only its
-// type. It returns false if text is something else.
-func (a *assembly) global(ctx context.Context, text, name string, run bool) (bool, error) {
+// named shows a function, variable or earlier value that is named by text and nothing else, or says only
+// its type. It returns false if text is something else.
+func (a *assembly) named(ctx context.Context, text, name string, run bool) (bool, error) {
 	tokens, _ := scanAssembly(text)
-	if len(tokens) != 1 || tokens[0].sigil() != '@' {
+	if len(tokens) != 1 || tokens[0].sigil() != '@' && tokens[0].sigil() != '%' {
 		return false, nil
 	}
 	full := canonical(tokens[0].text)
-	i := a.program.items[unquoted(full)]
-	if i == nil {
+	i, k := a.program.items[itemKey(full)], a.kept[full]
+	symbol, about, declare := tokens[0].text, k.about, ""
+	switch {
+	case i != nil && i.kind != header:
+		about = i.about
+	case i == nil && k.symbol != "":
+		symbol = `@"` + k.symbol + `"`
+		declare = symbol + " = external global " + about + "\n"
+	case i != nil:
+		return false, nil
+	default:
 		return true, fmt.Errorf("%s is not defined here", full)
 	}
-	layout := &clang.Layout{Kind: "function", Name: i.about}
-	if i.kind == variable {
+	layout := &clang.Layout{Kind: "function", Name: about}
+	if i == nil || i.kind == variable {
 		var err error
-		if layout, err = a.typeLayout(ctx, i.about, name); err != nil {
+		if layout, err = a.typeLayout(ctx, about, name); err != nil {
 			return true, err
 		}
 	}
@@ -348,13 +451,13 @@ func (a *assembly) global(ctx context.Context, text, name string, run bool) (boo
 		return true, nil
 	}
 	a.counter++
-	symbol := fmt.Sprintf("__livejit_run%d", a.counter)
-	u, err := a.module(ctx, showing+"define void @"+symbol+"() {\n  call void @__livejit_show(ptr "+tokens[0].text+")\n  ret void\n}", name, nil, nil)
+	body := fmt.Sprintf("__livejit_run%d", a.counter)
+	u, err := a.module(ctx, showing+declare+"define void @"+body+"() {\n  call void @__livejit_show(ptr "+symbol+")\n  ret void\n}", name, nil, nil)
 	if err != nil {
 		return true, err
 	}
 	a.show = layout
-	return true, a.execute(ctx, u, symbol)
+	return true, a.execute(ctx, u, body)
 }
 
 // typeLayout says how a value of a type looks in memory.
@@ -368,7 +471,7 @@ func (a *assembly) typeLayout(ctx context.Context, text, name string) (*clang.La
 }
 
 func (a *assembly) showType(ctx context.Context, text string) error {
-	if said, err := a.global(ctx, text, "input", false); said {
+	if said, err := a.named(ctx, text, "input", false); said {
 		return err
 	}
 	if tokens, _ := scanAssembly(text); len(tokens) > 0 {

@@ -110,7 +110,7 @@ func FuzzAssembly(f *testing.F) {
 	})
 }
 
-// TestAssemblyRedefinitionsTakeNoMemory: as in C, with a call each time.
+// TestAssemblyRedefinitionsTakeNoMemory: as in C, with values that are kept until others have their names.
 func TestAssemblyRedefinitionsTakeNoMemory(t *testing.T) {
 	s, screen := newSession(t, "ir")
 	held := func() string {
@@ -123,7 +123,8 @@ func TestAssemblyRedefinitionsTakeNoMemory(t *testing.T) {
 	define := func(from, to int) {
 		for n := from; n < to; n++ {
 			input(t, s, fmt.Sprintf("define i64 @f() { ret i64 %d }", n))
-			input(t, s, "call i64 @f()")
+			input(t, s, "%x = call i64 @f()")
+			input(t, s, "%y = add i64 %x, 0")
 		}
 	}
 	define(0, undoDepth+1)

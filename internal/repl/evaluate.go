@@ -95,11 +95,13 @@ func (s cFamily) run(ctx context.Context, declare, text, name string) error {
 func (s *Session) execute(ctx context.Context, u *unit, symbol string) error {
 	var module *livejit.Module
 	begin := time.Now()
+	s.ran = nil
 	err := s.linking(ctx, func() error {
 		// Not Add: namespaces in front of it are defined already.
 		result, err := s.engine.Replace(ctx, u.source)
 		if err == nil && len(result.Modules) > 0 {
 			module = result.Modules[0]
+			s.ran = module
 		}
 		return err
 	})
@@ -169,6 +171,9 @@ func (s *Session) traced(text string, trace []livejit.Location, foreign bool, sy
 			break
 		}
 		fmt.Fprintf(&b, "\n    in %s", l)
+		if l.IR != "" {
+			b.WriteString(": " + l.IR)
+		}
 	}
 	if foreign {
 		b.WriteString("\nthis is unsafe: a library was left in the middle of its work, and what it holds (locks, the heap, buffers) may be inconsistent now")

@@ -43,7 +43,7 @@ var languages = map[string]func(s *Session) language{
 	"c":   func(s *Session) language { return cFamily{s} },
 	"c++": func(s *Session) language { return cFamily{s} },
 	"ir": func(s *Session) language {
-		return &assembly{Session: s, guessed: map[string]string{}, given: map[string]string{}}
+		return &assembly{Session: s, guessed: map[string]string{}, given: map[string]string{}, kept: map[string]kept{}}
 	},
 }
 

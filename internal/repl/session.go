@@ -62,7 +62,8 @@ type Session struct {
 	memory  *os.File
 	quit    bool
 
-	inspector *inspector // nil: not served
+	inspector *inspector      // nil: not served
+	ran       *livejit.Module // of the input that was executed last
 }
 
 // change is one input that changed definitions: what was there before of each key.

@@ -10,6 +10,7 @@ import (
 
 	"livejit"
 	"livejit/clang"
+	"livejit/internal/llvm"
 )
 
 // unit is one translation: text with what it needs in front.
@@ -18,7 +19,8 @@ type unit struct {
 	text         string // without what stands in front
 	declarations []clang.Declaration
 	warnings     string
-	shown        *clang.Layout // of the value that it shows, in IR
+	shown        *clang.Layout    // of the value that it shows, in IR
+	values       []llvm.KeptValue // that it keeps, in IR
 }
 
 // translate compiles text, whose messages call it name. Items for which leave is true are not
